@@ -1,0 +1,3 @@
+//! Rowtide core.
+
+pub mod protocol;

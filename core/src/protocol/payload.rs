@@ -1,0 +1,128 @@
+//! A row's payload: JSON text to typed values in column order, and back.
+
+use super::profile::WireGeneration;
+use super::validate::RESERVED_SCOPE_COLUMN;
+use super::value::{self, ColumnKind, SqlValue, ValueError};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// A column as the wire sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WireColumn {
+    /// Lowercase name.
+    pub name: String,
+    /// How its values travel.
+    pub kind: ColumnKind,
+}
+
+/// Why a payload is not a row of the table. Names columns, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// Not a JSON object.
+    #[error("the payload is not a JSON object")]
+    NotAnObject,
+    /// A column that the local table lacks.
+    #[error("the payload has column {0}, which the local table lacks")]
+    UnknownColumn(String),
+    /// A column that comes twice.
+    #[error("the payload has column {0} twice")]
+    DuplicateColumn(String),
+    /// A column that the payload lacks.
+    #[error("the payload lacks column {0}")]
+    MissingColumn(String),
+    /// The server's hidden column.
+    #[error("the payload carries the reserved column {RESERVED_SCOPE_COLUMN}")]
+    ReservedColumn,
+    /// A value that its column cannot hold or carry.
+    #[error("column {column}: {source}")]
+    Value {
+        /// The column.
+        column: String,
+        /// What is wrong.
+        source: ValueError,
+    },
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Name(name), raw)) = map.next_entry()? {
+                    members.push((name, raw));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// Reads a payload that must have exactly `columns`; values come back in their order.
+pub fn decode(
+    generation: WireGeneration,
+    columns: &[WireColumn],
+    json: &str,
+) -> Result<Vec<SqlValue>, PayloadError> {
+    let Members(members) = serde_json::from_str(json).map_err(|_| PayloadError::NotAnObject)?;
+    let mut values: Vec<Option<SqlValue>> = vec![None; columns.len()];
+    for (position, (name, raw)) in members.iter().enumerate() {
+        // Servers send columns in a fixed order more often than not, so look at the same place first.
+        let index = match columns.get(position) {
+            Some(column) if column.name == *name => position,
+            _ => columns.iter().position(|column| column.name == *name).ok_or_else(|| {
+                if name == RESERVED_SCOPE_COLUMN {
+                    PayloadError::ReservedColumn
+                } else {
+                    PayloadError::UnknownColumn(name.clone().into_owned())
+                }
+            })?,
+        };
+        if values[index].is_some() {
+            return Err(PayloadError::DuplicateColumn(columns[index].name.clone()));
+        }
+        let value = value::decode(generation, columns[index].kind, raw)
+            .map_err(|source| PayloadError::Value { column: columns[index].name.clone(), source })?;
+        values[index] = Some(value);
+    }
+    values
+        .into_iter()
+        .zip(columns)
+        .map(|(value, column)| value.ok_or_else(|| PayloadError::MissingColumn(column.name.clone())))
+        .collect()
+}
+
+/// Appends the payload of a row as compact JSON, in the order of `columns`; sorted columns make it
+/// canonical in GEN-B.
+pub fn encode<'a>(
+    generation: WireGeneration,
+    columns: impl IntoIterator<Item = &'a WireColumn>,
+    values: impl IntoIterator<Item = &'a SqlValue>,
+    out: &mut String,
+) -> Result<(), PayloadError> {
+    out.push('{');
+    for (index, (column, value)) in columns.into_iter().zip(values).enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        value::encode_text(&column.name, out);
+        out.push(':');
+        value::encode(generation, column.kind, value, out)
+            .map_err(|source| PayloadError::Value { column: column.name.clone(), source })?;
+    }
+    out.push('}');
+    Ok(())
+}
