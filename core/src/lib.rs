@@ -1,3 +1,29 @@
-//! Rowtide core.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
 
+mod client;
+mod clock;
+mod config;
+mod error;
 pub mod protocol;
+mod report;
+pub mod schema;
+mod storage;
+mod sync;
+mod transport;
+
+pub use client::{Client, Transaction};
+pub use clock::{Clock, Rng, SystemClock, SystemRng};
+pub use config::{AnonymousRows, Config, TransferLimits};
+pub use error::{Error, ErrorKind, Result};
+pub use protocol::value::SqlValue;
+pub use report::{Outcome, Phase, Progress, Report, SourceInfo, State, Status};
+pub use schema::{ConflictPolicy, SyncTable, annotated_tables};
+pub use storage::host_sql::QueryRows;
+pub use storage::refused_rows::RefusedRow;
+pub use sync::{Decision, Resolver, ResolverError, RowConflict, RowValues};
+#[cfg(feature = "http")]
+pub use transport::HttpTransport;
+pub use transport::{
+    Method, Request, Response, TokenError, TokenProvider, TokenReason, Transport, TransportError,
+};

@@ -1,0 +1,173 @@
+//! What the host configures. Checked once, at `open`, before anything is written.
+
+use crate::clock::{Clock, Rng, SystemClock, SystemRng};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::Progress;
+use crate::schema::SyncTable;
+use crate::sync::Resolver;
+use crate::transport::{TokenProvider, Transport};
+use std::path::PathBuf;
+use std::sync::Arc;
+use url::Url;
+
+/// What happens to rows that were written while signed out, when the server turns out to have data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AnonymousRows {
+    /// They stay and are uploaded as local inserts on top of the server's data.
+    #[default]
+    Keep,
+    /// They are deleted and the server's data takes their place.
+    Discard,
+    /// `attach` changes nothing and reports [`Outcome::BlockedUnsyncedData`](crate::Outcome::BlockedUnsyncedData).
+    Refuse,
+}
+
+/// Sizes of requests and responses. The server's own limits are kept as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransferLimits {
+    /// Rows of one upload chunk at most.
+    pub upload_rows: i64,
+    /// Bytes of one upload chunk at most; one row may be larger.
+    pub upload_bytes: usize,
+    /// Rows of one snapshot or replay page at most.
+    pub download_rows: i64,
+    /// Bytes of one snapshot chunk at most, where the server can be asked for it.
+    pub download_bytes: i64,
+    /// Bundles of one pull page at most.
+    pub pull_bundles: i64,
+    /// Bytes of any response at most; a larger one is an error.
+    pub response_bytes: u64,
+}
+
+impl Default for TransferLimits {
+    fn default() -> Self {
+        Self {
+            upload_rows: 5_000,
+            upload_bytes: 2 << 20,
+            download_rows: 2_000,
+            download_bytes: 4 << 20,
+            pull_bundles: 1_000,
+            response_bytes: 256 << 20,
+        }
+    }
+}
+
+pub(crate) type ProgressListener = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Configuration of a [`Client`](crate::Client).
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) path: PathBuf,
+    pub(crate) url: Url,
+    pub(crate) schema: String,
+    pub(crate) tables: Vec<SyncTable>,
+    pub(crate) tokens: Option<Arc<dyn TokenProvider>>,
+    pub(crate) resolver: Option<Arc<dyn Resolver>>,
+    pub(crate) anonymous_rows: AnonymousRows,
+    pub(crate) limits: TransferLimits,
+    pub(crate) progress: Option<ProgressListener>,
+    pub(crate) transport: Option<Arc<dyn Transport>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+}
+
+impl Config {
+    /// A configuration for the database at `path`, the server at `url` (a path prefix is kept) and the server's
+    /// `schema`.
+    ///
+    /// # Errors
+    /// `url` is not an `http` or `https` URL.
+    pub fn new(path: impl Into<PathBuf>, url: &str, schema: impl Into<String>) -> Result<Self> {
+        let parsed = Url::parse(url).map_err(|error| {
+            Error::new(ErrorKind::Configuration, format!("url {url:?} is not a URL: {error}"))
+        })?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            let text = format!("url {url:?} must begin with http:// or https://");
+            return Err(Error::new(ErrorKind::Configuration, text));
+        }
+        Ok(Self {
+            path: path.into(),
+            url: parsed,
+            schema: schema.into(),
+            tables: Vec::new(),
+            tokens: None,
+            resolver: None,
+            anonymous_rows: AnonymousRows::default(),
+            limits: TransferLimits::default(),
+            progress: None,
+            transport: None,
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng),
+        })
+    }
+
+    /// Adds a table.
+    #[must_use]
+    pub fn table(mut self, table: SyncTable) -> Self {
+        self.tables.push(table);
+        self
+    }
+
+    /// Adds tables.
+    #[must_use]
+    pub fn tables(mut self, tables: impl IntoIterator<Item = SyncTable>) -> Self {
+        self.tables.extend(tables);
+        self
+    }
+
+    /// Sets the way to access tokens. Without one every remote operation fails with an authentication error.
+    #[must_use]
+    pub fn tokens(mut self, provider: impl TokenProvider) -> Self {
+        self.tokens = Some(Arc::new(provider));
+        self
+    }
+
+    /// Sets who decides conflicts of tables with [`ConflictPolicy::Callback`](crate::ConflictPolicy::Callback).
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Sets what happens to rows written while signed out.
+    #[must_use]
+    pub fn anonymous_rows(mut self, choice: AnonymousRows) -> Self {
+        self.anonymous_rows = choice;
+        self
+    }
+
+    /// Sets sizes of requests and responses.
+    #[must_use]
+    pub fn limits(mut self, limits: TransferLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets who hears of progress. Called often, from a task of the core: be quick.
+    #[must_use]
+    pub fn progress(mut self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(listener));
+        self
+    }
+
+    /// Replaces the HTTP stack.
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Replaces the clock.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Replaces the random numbers.
+    #[must_use]
+    pub fn rng(mut self, rng: impl Rng) -> Self {
+        self.rng = Arc::new(rng);
+        self
+    }
+}

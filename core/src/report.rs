@@ -1,0 +1,200 @@
+//! What operations report.
+
+use crate::protocol::ids::BundleSeq;
+use serde::Serialize;
+
+/// How an operation ended. Expected endings are values, not errors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Rows went up or came down.
+    Done,
+    /// There was nothing to do.
+    NoChange,
+    /// The database is attached; it started empty, or seeds the server with its next push.
+    Attached,
+    /// The database was attached to this user already.
+    AlreadyAttached,
+    /// Another device is seeding the server; nothing was changed. Try again after this many seconds.
+    RetryLater {
+        /// Seconds to wait.
+        seconds: i64,
+    },
+    /// Rows are unsynced, so nothing was dropped. Sync first, or discard them.
+    BlockedUnsyncedData {
+        /// How many rows.
+        rows: i64,
+    },
+    /// The database is detached and its managed tables are empty.
+    Detached,
+}
+
+impl Outcome {
+    /// The ending in one lowercase word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NoChange => "no_change",
+            Self::Attached => "attached",
+            Self::AlreadyAttached => "already_attached",
+            Self::RetryLater { .. } => "retry_later",
+            Self::BlockedUnsyncedData { .. } => "blocked_unsynced_data",
+            Self::Detached => "detached",
+        }
+    }
+}
+
+/// What one operation did, in rows, bundles, requests and bytes of bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Rows that the server committed for this device.
+    pub pushed_rows: i64,
+    /// Rows of other devices that were written or deleted here.
+    pub pulled_rows: i64,
+    /// Bundles that were read.
+    pub pulled_bundles: i64,
+    /// Rows that came with a snapshot.
+    pub hydrated_rows: i64,
+    /// Conflicts that were decided.
+    pub conflicts: i64,
+    /// Rows in the inbox when it ended.
+    pub refused_rows: i64,
+    /// HTTP requests.
+    pub requests: i64,
+    /// Bytes of request bodies.
+    pub bytes_up: i64,
+    /// Bytes of response bodies, decompressed.
+    pub bytes_down: i64,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            outcome: Outcome::NoChange,
+            pushed_rows: 0,
+            pulled_rows: 0,
+            pulled_bundles: 0,
+            hydrated_rows: 0,
+            conflicts: 0,
+            refused_rows: 0,
+            requests: 0,
+            bytes_up: 0,
+            bytes_down: 0,
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn moved_rows(&self) -> bool {
+        self.pushed_rows + self.pulled_rows + self.pulled_bundles + self.hydrated_rows > 0
+    }
+}
+
+/// Where a database stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The attached user.
+    pub user: Option<String>,
+    /// This database's identity at the server.
+    pub source_id: String,
+    /// `a` or `b` once a server was met.
+    pub generation: Option<&'static str>,
+    /// The newest bundle that was read.
+    pub checkpoint: BundleSeq,
+    /// Rows of local intent that the server does not have.
+    pub pending_rows: i64,
+    /// Rows in the inbox.
+    pub refused_rows: i64,
+    /// Where the state machine stands.
+    pub state: State,
+    /// The last error's text, until an operation succeeds.
+    pub last_error: Option<String>,
+}
+
+/// Where the state machine stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Not attached to a user; writes are captured.
+    Anonymous,
+    /// A first download for a user was started and is finished by `attach`.
+    Hydrating,
+    /// Attached, and seeding the server under a lease.
+    Seeding,
+    /// Attached, with an upload bundle to be settled by the next `sync`.
+    Uploading,
+    /// Attached, with a rebuild to be finished by the next `sync`.
+    Rebuilding,
+    /// Attached and at rest.
+    Attached,
+}
+
+impl State {
+    /// The state in one lowercase word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Hydrating => "hydrating",
+            Self::Seeding => "seeding",
+            Self::Uploading => "uploading",
+            Self::Rebuilding => "rebuilding",
+            Self::Attached => "attached",
+        }
+    }
+}
+
+/// This database's identity towards the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// The source.
+    pub source_id: String,
+    /// Number of its next upload bundle.
+    pub next_source_bundle_id: i64,
+}
+
+/// Progress of a long operation. Totals are there where they are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Rows so far.
+    pub rows: i64,
+    /// Rows in all.
+    pub total_rows: Option<i64>,
+    /// Bytes so far.
+    pub bytes: i64,
+    /// Bytes in all.
+    pub total_bytes: Option<i64>,
+}
+
+/// Phases of long operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Uploading the frozen bundle.
+    Upload,
+    /// Fetching the committed bundle back.
+    Replay,
+    /// Reading other devices' bundles.
+    Pull,
+    /// Downloading a snapshot into the stage.
+    Download,
+    /// Applying the stage.
+    Apply,
+}
+
+impl Phase {
+    /// The phase in one lowercase word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Replay => "replay",
+            Self::Pull => "pull",
+            Self::Download => "download",
+            Self::Apply => "apply",
+        }
+    }
+}

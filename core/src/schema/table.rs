@@ -1,0 +1,178 @@
+//! A table as configured, and as managed once it is found to be synchronisable.
+
+use crate::protocol::message::TableSpec;
+use crate::protocol::payload::WireColumn;
+use crate::protocol::value::{SqlValue, ValueError};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Who wins where a local change meets a change of another device on the same row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConflictPolicy {
+    /// The server's row replaces the local change.
+    #[default]
+    ServerWins,
+    /// The local change is kept and uploaded on top of the server's row.
+    ClientWins,
+    /// The configured `Resolver` decides row by row.
+    Callback,
+}
+
+/// A table to synchronise, as the app configures it.
+///
+/// ```
+/// use rowtide::{ConflictPolicy, SyncTable};
+/// let notes = SyncTable::new("notes").key("id").policy(ConflictPolicy::ClientWins);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncTable {
+    pub(crate) name: String,
+    pub(crate) key_columns: Vec<String>,
+    pub(crate) policy: ConflictPolicy,
+}
+
+impl SyncTable {
+    /// A table by its local name, without a schema qualifier. A key must follow with [`SyncTable::key`].
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), key_columns: Vec::new(), policy: ConflictPolicy::default() }
+    }
+
+    /// Names the sync key column: the sole primary key, `TEXT` or 16-byte `BLOB`.
+    #[must_use]
+    pub fn key(mut self, column: impl Into<String>) -> Self {
+        self.key_columns.push(column.into());
+        self
+    }
+
+    /// Chooses the conflict policy; the default is [`ConflictPolicy::ServerWins`].
+    #[must_use]
+    pub fn policy(mut self, policy: ConflictPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Number of a managed table inside one database; stable for the database's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub i64);
+
+/// The two kinds of sync key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// `TEXT`; travels as it is.
+    Text,
+    /// 16-byte `BLOB`; travels as dashed lowercase UUID.
+    Uuid,
+}
+
+impl KeyKind {
+    /// The key as it travels.
+    pub fn to_wire(self, key: &SqlValue) -> Result<String, ValueError> {
+        match (self, key) {
+            (Self::Text, SqlValue::Text(text)) => Ok(text.clone()),
+            (Self::Uuid, SqlValue::Blob(bytes)) => {
+                Uuid::from_slice(bytes).map(|uuid| uuid.to_string()).map_err(|_| ValueError::NotUuid)
+            }
+            _ => Err(ValueError::NotUuid),
+        }
+    }
+
+    /// The key as SQLite holds it.
+    pub fn from_wire(self, key: &str) -> Result<SqlValue, ValueError> {
+        match self {
+            Self::Text => Ok(SqlValue::from(key)),
+            Self::Uuid => {
+                let uuid = Uuid::try_parse(key).map_err(|_| ValueError::NotUuid)?;
+                Ok(SqlValue::Blob(uuid.as_bytes().to_vec()))
+            }
+        }
+    }
+}
+
+/// A foreign key of a managed table to a managed table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The referencing column.
+    pub column: String,
+    /// The referenced table.
+    pub table: String,
+    /// The referenced column.
+    pub to: String,
+    /// Whether the referencing row stays, with another value, when the referenced one goes
+    /// (`SET NULL`, `SET DEFAULT`).
+    pub survives_delete: bool,
+}
+
+/// A table that was found synchronisable.
+#[derive(Debug, Clone)]
+pub struct ManagedTable {
+    /// Its number; 0 until the database has given one.
+    pub id: TableId,
+    /// Its name as the app's schema spells it.
+    pub name: String,
+    /// Column names as the app's schema spells them, in the order of `columns`.
+    pub column_names: Vec<String>,
+    /// Columns as they travel, sorted by lowercase name, generated columns left out.
+    pub columns: Vec<WireColumn>,
+    /// Position of the sync key in `columns`.
+    pub key_index: usize,
+    /// Kind of the sync key.
+    pub key_kind: KeyKind,
+    /// Whether the key column lacks `NOT NULL`, so that NULL must be refused at the write.
+    pub key_nullable: bool,
+    /// Foreign keys to managed tables.
+    pub references: Vec<Reference>,
+    /// Conflict policy.
+    pub policy: ConflictPolicy,
+}
+
+impl ManagedTable {
+    /// Name of the key column as the app's schema spells it.
+    pub fn key_column(&self) -> &str {
+        &self.column_names[self.key_index]
+    }
+
+    /// Name of the key column as it travels.
+    pub fn wire_key_column(&self) -> &str {
+        &self.columns[self.key_index].name
+    }
+}
+
+/// All managed tables of a database, parents before children.
+#[derive(Debug, Clone)]
+pub struct ManagedSchema {
+    /// Name of the schema at the server.
+    pub name: String,
+    /// Tables in dependency order.
+    pub tables: Vec<Arc<ManagedTable>>,
+}
+
+impl ManagedSchema {
+    /// The table of a number.
+    pub fn by_id(&self, id: TableId) -> Option<&Arc<ManagedTable>> {
+        self.tables.iter().find(|table| table.id == id)
+    }
+
+    /// The table that the wire calls `schema.table`.
+    pub fn by_wire_name(&self, schema: &str, table: &str) -> Option<&Arc<ManagedTable>> {
+        if schema != self.name {
+            return None;
+        }
+        self.tables.iter().find(|candidate| candidate.name == table)
+    }
+
+    /// The tables as the server should have them registered.
+    pub fn specs(&self) -> Vec<TableSpec> {
+        let spec = |table: &Arc<ManagedTable>| TableSpec {
+            schema: self.name.clone(),
+            table: table.name.clone(),
+            sync_key_columns: vec![table.wire_key_column().to_owned()],
+        };
+        self.tables.iter().map(spec).collect()
+    }
+}

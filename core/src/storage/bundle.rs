@@ -1,0 +1,166 @@
+//! Applying bundles of a pull, and the conflict that a refused commit names.
+
+use super::apply::{Applied, Applier, Arbiter};
+use super::error::{Result, StorageError};
+use super::row_state::{self, RowState};
+use super::{attachment, dirty_rows, rows, stage};
+use crate::protocol::hash::{BundleHasher, HashedRow};
+use crate::protocol::ids::BundleSeq;
+use crate::protocol::message::Bundle;
+use crate::protocol::problem::Conflict;
+use crate::protocol::profile::WireGeneration;
+use crate::schema::ManagedSchema;
+pub(crate) use rusqlite::Connection;
+use rusqlite::{Transaction, TransactionBehavior};
+
+/// How far a page was applied.
+#[derive(Debug)]
+pub(crate) struct PageProgress {
+    /// The newest bundle that is durable.
+    pub(crate) last: BundleSeq,
+    /// Bundles applied.
+    pub(crate) bundles: i64,
+    /// Rows and conflicts.
+    pub(crate) applied: Applied,
+    /// Whether a decision is needed before the next bundle; the arbiter has met every conflict of the page then.
+    pub(crate) undecided: bool,
+}
+
+/// Applies the bundles of a page after `from`, each in one transaction that also moves the checkpoint.
+pub(crate) fn apply_page(
+    connection: &mut Connection,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    bundles: &[Bundle<'_>],
+    from: BundleSeq,
+    arbiter: &mut dyn Arbiter,
+    now_ms: i64,
+) -> Result<PageProgress> {
+    let mut progress = PageProgress { last: from, bundles: 0, applied: Applied::default(), undecided: false };
+    for (index, bundle) in bundles.iter().enumerate() {
+        if bundle.bundle_seq <= from {
+            continue;
+        }
+        check_hash(generation, bundle)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match apply_bundle(&transaction, schema, generation, bundle, arbiter, now_ms) {
+            Ok(applied) => {
+                attachment::set_checkpoint(&transaction, bundle.bundle_seq)?;
+                transaction.commit()?;
+                progress.last = bundle.bundle_seq;
+                progress.bundles += 1;
+                progress.applied.rows += applied.rows;
+                progress.applied.conflicts += applied.conflicts;
+            }
+            Err(StorageError::Undecided) => {
+                transaction.rollback()?;
+                rehearse(connection, schema, generation, &bundles[index..], arbiter, now_ms)?;
+                progress.undecided = true;
+                return Ok(progress);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(progress)
+}
+
+/// Applies the rest of a page to nothing, so that the arbiter meets all of its conflicts at once.
+fn rehearse(
+    connection: &mut Connection,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    bundles: &[Bundle<'_>],
+    arbiter: &mut dyn Arbiter,
+    now_ms: i64,
+) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for bundle in bundles {
+        let mut listener = Rehearsal(arbiter);
+        apply_bundle(&transaction, schema, generation, bundle, &mut listener, now_ms)?;
+    }
+    transaction.rollback()?;
+    Ok(())
+}
+
+/// Passes every conflict on, and keeps the local row wherever no decision is there yet.
+struct Rehearsal<'a>(&'a mut dyn Arbiter);
+
+impl Arbiter for Rehearsal<'_> {
+    fn decide(&mut self, meeting: &super::apply::Meeting<'_>) -> Option<super::apply::Verdict> {
+        self.0.decide(meeting).or(Some(super::apply::Verdict::KeepLocal))
+    }
+}
+
+fn apply_bundle(
+    transaction: &Transaction<'_>,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    bundle: &Bundle<'_>,
+    arbiter: &mut dyn Arbiter,
+    now_ms: i64,
+) -> Result<Applied> {
+    let mut applier = Applier::begin(transaction, schema, now_ms)?;
+    for row in &bundle.rows {
+        let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;
+        let values = row.payload.map(|raw| rows::decode_payload(generation, table, raw.get())).transpose()?;
+        if values.as_ref().is_some_and(|values| values[table.key_index] != key) {
+            let text = format!("the server sent a row of table {} whose payload has another key", table.name);
+            return Err(StorageError::Violation(text));
+        }
+        applier.row(table, &row.key.value, &key, row.row_version, values, arbiter)?;
+    }
+    applier.finish()
+}
+
+/// The rows of a bundle must have its hash, where it carries one.
+fn check_hash(generation: WireGeneration, bundle: &Bundle<'_>) -> Result<()> {
+    let Some(expected) = &bundle.bundle_hash else { return Ok(()) };
+    let mut hasher = BundleHasher::new(generation);
+    for row in &bundle.rows {
+        let hashed = HashedRow {
+            schema: &row.schema,
+            table: &row.table,
+            key_column: &row.key.column,
+            key: &row.key.value,
+            op: row.op,
+            payload: row.payload.map(|raw| raw.get()),
+        };
+        hasher
+            .committed_row(&hashed, row.row_version)
+            .map_err(|_| StorageError::Violation("a payload is not JSON".into()))?;
+    }
+    if hasher.finish() != *expected {
+        let text = format!("the rows of bundle {} do not have its bundle_hash", bundle.bundle_seq);
+        return Err(StorageError::Violation(text));
+    }
+    Ok(())
+}
+
+/// Meets the row that a refused commit names, unless a pull has brought it already.
+pub(crate) fn meet_conflict(
+    connection: &mut Connection,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    conflict: &Conflict,
+    arbiter: &mut dyn Arbiter,
+    now_ms: i64,
+) -> Result<Applied> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let (table, key) = stage::locate(schema, &conflict.schema, &conflict.table, &conflict.key)?;
+    let next = RowState { version: conflict.server_row_version, deleted: conflict.server_row_deleted };
+    let mut applier = Applier::begin(&transaction, schema, now_ms)?;
+    let state = row_state::get(&transaction, table.id, &key)?;
+    if state.version < next.version || (next.version.0 == 0 && state.version.0 > 0) {
+        let server = conflict.server_row.as_ref().filter(|_| !next.deleted);
+        let server = server.map(|raw| rows::decode_payload(generation, table, raw.get())).transpose()?;
+        match dirty_rows::last_change(&transaction, table.id, &key)? {
+            Some(last_change) => {
+                applier.meet(table, &conflict.key.value, &key, next, last_change, server, arbiter)?;
+            }
+            None => applier.accept(table, &key, next, server.as_deref())?,
+        }
+    }
+    let applied = applier.finish()?;
+    transaction.commit()?;
+    Ok(applied)
+}

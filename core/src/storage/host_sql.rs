@@ -1,0 +1,73 @@
+//! The host's own SQL on the core's connections.
+
+use super::error::Result;
+use super::rows;
+use crate::protocol::value::SqlValue;
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Connection, params_from_iter};
+
+/// Rows of a query.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct QueryRows {
+    /// Column names.
+    pub columns: Vec<String>,
+    /// Rows, each as long as `columns`.
+    pub rows: Vec<Vec<SqlValue>>,
+}
+
+/// Runs one statement; answers the number of rows that it changed.
+pub(crate) fn execute(connection: &Connection, sql: &str, arguments: &[SqlValue]) -> Result<i64> {
+    let mut statement = connection.prepare_cached(sql)?;
+    if statement.column_count() > 0 {
+        // A RETURNING clause or a SELECT: run it to its end, the rows are not asked for.
+        let before = connection.total_changes();
+        let mut found = statement.query(params_from_iter(arguments))?;
+        while found.next()?.is_some() {}
+        return Ok(changes(connection.total_changes() - before));
+    }
+    let changed = statement.execute(params_from_iter(arguments))?;
+    Ok(i64::try_from(changed).unwrap_or(i64::MAX))
+}
+
+fn changes(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Runs several statements separated by semicolons, without arguments.
+pub(crate) fn execute_script(connection: &Connection, sql: &str) -> Result<i64> {
+    let before = connection.total_changes();
+    let mut batch = rusqlite::Batch::new(connection, sql);
+    while let Some(mut statement) = batch.next()? {
+        let mut found = statement.query([])?;
+        while found.next()?.is_some() {}
+    }
+    Ok(changes(connection.total_changes() - before))
+}
+
+/// Runs one statement for each list of arguments.
+pub(crate) fn execute_batch(connection: &Connection, sql: &str, arguments: &[Vec<SqlValue>]) -> Result<i64> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut changed = 0;
+    for list in arguments {
+        changed += i64::try_from(statement.execute(params_from_iter(list))?).unwrap_or(i64::MAX);
+    }
+    Ok(changed)
+}
+
+/// Runs a query to its end.
+pub(crate) fn query(connection: &Connection, sql: &str, arguments: &[SqlValue]) -> Result<QueryRows> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut found = statement.query(params_from_iter(arguments))?;
+    let mut result = QueryRows { rows: Vec::new(), columns };
+    while let Some(row) = found.next()? {
+        let cells = (0..result.columns.len())
+            .map(|index| {
+                rows::cell(row.get_ref(index)?)
+                    .map_err(|error| rusqlite::Error::UserFunctionError(Box::new(error)))
+            })
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        result.rows.push(cells);
+    }
+    Ok(result)
+}

@@ -1,0 +1,77 @@
+//! A transaction that the host holds by a handle: it occupies the writer until it is committed, rolled
+//! back, dropped, or past its deadline.
+
+use super::connection::Database;
+use super::error::{Result, StorageError};
+use rusqlite::{Connection, TransactionBehavior};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+enum Step {
+    Run(Box<dyn FnOnce(&Connection) + Send>),
+    Commit(oneshot::Sender<Result<()>>),
+}
+
+/// The handle.
+#[derive(Debug)]
+pub(crate) struct HostTransaction {
+    steps: mpsc::Sender<Step>,
+}
+
+impl HostTransaction {
+    /// Begins a write transaction on the writer; returns once it holds the write lock.
+    pub(crate) async fn begin(database: std::sync::Arc<Database>, deadline: Duration) -> Result<Self> {
+        let (steps, queue) = mpsc::channel::<Step>();
+        let (started, begun) = oneshot::channel();
+        tokio::spawn(async move {
+            let served = database
+                .write(move |connection| {
+                    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                    let _ = started.send(());
+                    let end = Instant::now() + deadline;
+                    // Leaving this loop without a commit rolls back.
+                    loop {
+                        let left = end.saturating_duration_since(Instant::now());
+                        match queue.recv_timeout(left) {
+                            Ok(Step::Run(work)) => work(&transaction),
+                            Ok(Step::Commit(reply)) => {
+                                let _ = reply.send(transaction.commit().map_err(StorageError::from));
+                                return Ok(());
+                            }
+                            Err(_) => return Ok(()),
+                        }
+                    }
+                })
+                .await;
+            if let Err(error) = served {
+                log::warn!("a host transaction ended with an error: {error}");
+            }
+        });
+        begun.await.map_err(|_| StorageError::Closed)?;
+        Ok(Self { steps })
+    }
+
+    /// Runs work inside the transaction.
+    pub(crate) async fn run<T, F>(&self, deadline: Duration, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let step = Step::Run(Box::new(move |connection| {
+            let _ = reply.send(work(connection));
+        }));
+        let expired = || StorageError::TransactionExpired(deadline.as_millis());
+        self.steps.send(step).map_err(|_| expired())?;
+        answer.await.map_err(|_| expired())?
+    }
+
+    /// Commits; the work is durable when this returns `Ok`.
+    pub(crate) async fn commit(self, deadline: Duration) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let expired = || StorageError::TransactionExpired(deadline.as_millis());
+        self.steps.send(Step::Commit(reply)).map_err(|_| expired())?;
+        answer.await.map_err(|_| expired())?
+    }
+}

@@ -1,0 +1,32 @@
+//! The only SQL of the core. One writer connection on its own thread, a few readers, WAL (design D1).
+//!
+//! A function that must be atomic takes a `&Transaction`; one that only reads takes a `&Connection`.
+//! No network call, host callback or wait happens inside a write transaction.
+
+pub(crate) mod apply;
+pub(crate) mod attachment;
+pub(crate) mod bundle;
+pub(crate) mod catalog;
+pub(crate) mod connection;
+pub(crate) mod detach;
+pub(crate) mod dirty_rows;
+pub(crate) mod error;
+pub(crate) mod host_sql;
+pub(crate) mod host_transaction;
+pub(crate) mod migrations;
+pub(crate) mod operation;
+pub(crate) mod outbox;
+pub(crate) mod refused_rows;
+pub(crate) mod replay;
+pub(crate) mod row_state;
+pub(crate) mod rows;
+pub(crate) mod stage;
+pub(crate) mod triggers;
+
+pub(crate) use connection::Database;
+pub(crate) use error::StorageError;
+
+/// Quotes an SQL identifier.
+pub(crate) fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}

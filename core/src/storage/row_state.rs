@@ -1,0 +1,60 @@
+//! The server's version of each row that it has or had.
+
+use super::error::Result;
+use crate::protocol::ids::RowVersion;
+use crate::protocol::value::SqlValue;
+use crate::schema::TableId;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+/// What is known of a row at the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct RowState {
+    /// 0 where the server never had the row.
+    pub(crate) version: RowVersion,
+    /// Whether the server has a tombstone.
+    pub(crate) deleted: bool,
+}
+
+impl RowState {
+    /// Whether the server has the row.
+    pub(crate) fn is_live(self) -> bool {
+        self.version.0 > 0 && !self.deleted
+    }
+}
+
+/// Reads the state of a row.
+pub(crate) fn get(connection: &Connection, table: TableId, key: &SqlValue) -> Result<RowState> {
+    let mut statement = connection.prepare_cached(
+        "SELECT row_version, deleted FROM _rowtide_row_state WHERE table_id = ?1 AND key = ?2",
+    )?;
+    let state = statement
+        .query_row(params![table.0, key], |row| {
+            Ok(RowState { version: RowVersion(row.get(0)?), deleted: row.get(1)? })
+        })
+        .optional()?;
+    Ok(state.unwrap_or_default())
+}
+
+/// Writes the state of a row.
+pub(crate) fn set(
+    transaction: &Transaction<'_>,
+    table: TableId,
+    key: &SqlValue,
+    state: RowState,
+) -> Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO _rowtide_row_state (table_id, key, row_version, deleted) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (table_id, key) DO UPDATE SET row_version = excluded.row_version, deleted = excluded.deleted",
+        )?
+        .execute(params![table.0, key, state.version.0, state.deleted])?;
+    Ok(())
+}
+
+/// Forgets a row that the server does not know.
+pub(crate) fn forget(transaction: &Transaction<'_>, table: TableId, key: &SqlValue) -> Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM _rowtide_row_state WHERE table_id = ?1 AND key = ?2")?
+        .execute(params![table.0, key])?;
+    Ok(())
+}

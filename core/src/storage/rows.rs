@@ -1,0 +1,134 @@
+//! Business rows: read, write and delete one by its key. Identifiers are quoted, always.
+
+use super::error::{Result, StorageError};
+use super::quote;
+use crate::protocol::payload::{self, PayloadError};
+use crate::protocol::profile::WireGeneration;
+use crate::protocol::value::{SqlValue, ValueError};
+use crate::schema::ManagedTable;
+use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params_from_iter};
+
+impl ToSql for SqlValue {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Real(number) => ValueRef::Real(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Takes a cell; text that is not UTF-8 is an error.
+pub(crate) fn cell(value: ValueRef<'_>) -> std::result::Result<SqlValue, ValueError> {
+    Ok(match value {
+        ValueRef::Null => SqlValue::Null,
+        ValueRef::Integer(number) => SqlValue::Integer(number),
+        ValueRef::Real(number) => SqlValue::Real(number),
+        ValueRef::Text(bytes) => {
+            SqlValue::Text(std::str::from_utf8(bytes).map_err(|_| ValueError::NotUtf8)?.to_owned())
+        }
+        ValueRef::Blob(bytes) => SqlValue::Blob(bytes.to_vec()),
+    })
+}
+
+/// Takes a key column of Rowtide's own tables.
+pub(crate) fn key(row: &Row<'_>, index: usize) -> rusqlite::Result<SqlValue> {
+    Ok(match row.get::<_, Value>(index)? {
+        Value::Null => SqlValue::Null,
+        Value::Integer(number) => SqlValue::Integer(number),
+        Value::Real(number) => SqlValue::Real(number),
+        Value::Text(text) => SqlValue::Text(text),
+        Value::Blob(bytes) => SqlValue::Blob(bytes),
+    })
+}
+
+/// Takes the columns of a managed table that start at `offset` of a result row.
+pub(crate) fn values(
+    table: &ManagedTable,
+    row: &Row<'_>,
+    offset: usize,
+) -> rusqlite::Result<std::result::Result<Vec<SqlValue>, PayloadError>> {
+    let mut values = Vec::with_capacity(table.columns.len());
+    for (index, column) in table.columns.iter().enumerate() {
+        match cell(row.get_ref(offset + index)?) {
+            Ok(value) => values.push(value),
+            Err(source) => return Ok(Err(PayloadError::Value { column: column.name.clone(), source })),
+        }
+    }
+    Ok(Ok(values))
+}
+
+/// The columns of a table, quoted and separated by commas, each behind `prefix`.
+pub(crate) fn column_list(table: &ManagedTable, prefix: &str) -> String {
+    let names: Vec<_> = table.column_names.iter().map(|name| format!("{prefix}{}", quote(name))).collect();
+    names.join(", ")
+}
+
+/// Reads a row by its key.
+pub(crate) fn read(
+    connection: &Connection,
+    table: &ManagedTable,
+    row_key: &SqlValue,
+) -> Result<Option<Vec<SqlValue>>> {
+    let sql = format!(
+        "SELECT {} FROM {} WHERE {} = ?1",
+        column_list(table, ""),
+        quote(&table.name),
+        quote(table.key_column())
+    );
+    let found =
+        connection.prepare_cached(&sql)?.query_row([row_key], |row| values(table, row, 0)).optional()?;
+    match found {
+        None => Ok(None),
+        Some(Ok(values)) => Ok(Some(values)),
+        Some(Err(source)) => Err(StorageError::Payload { table: table.name.clone(), source }),
+    }
+}
+
+/// Inserts a row, or overwrites the one of the same key.
+pub(crate) fn write(transaction: &Transaction<'_>, table: &ManagedTable, row: &[SqlValue]) -> Result<()> {
+    let places: Vec<_> = (1..=table.columns.len()).map(|place| format!("?{place}")).collect();
+    let updates: Vec<_> = table
+        .column_names
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != table.key_index)
+        .map(|(_, name)| format!("{0} = excluded.{0}", quote(name)))
+        .collect();
+    let action = match updates.is_empty() {
+        true => "NOTHING".to_owned(),
+        false => format!("UPDATE SET {}", updates.join(", ")),
+    };
+    let sql = format!(
+        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {action}",
+        quote(&table.name),
+        column_list(table, ""),
+        places.join(", "),
+        quote(table.key_column())
+    );
+    transaction.prepare_cached(&sql)?.execute(params_from_iter(row))?;
+    Ok(())
+}
+
+/// Deletes a row by its key; `true` where there was one.
+pub(crate) fn delete(
+    transaction: &Transaction<'_>,
+    table: &ManagedTable,
+    row_key: &SqlValue,
+) -> Result<bool> {
+    let sql = format!("DELETE FROM {} WHERE {} = ?1", quote(&table.name), quote(table.key_column()));
+    Ok(transaction.prepare_cached(&sql)?.execute([row_key])? > 0)
+}
+
+/// Reads a payload of the server into values of the table.
+pub(crate) fn decode_payload(
+    generation: WireGeneration,
+    table: &ManagedTable,
+    json: &str,
+) -> Result<Vec<SqlValue>> {
+    payload::decode(generation, &table.columns, json)
+        .map_err(|source| StorageError::Payload { table: table.name.clone(), source })
+}

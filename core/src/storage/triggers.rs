@@ -1,0 +1,60 @@
+//! Capture triggers (design D4): each appends table number and key to the change log, and nothing more.
+//!
+//! A guard refuses a key that could never be sent at the write itself, where the app can see it.
+
+use super::error::Result;
+use super::quote;
+use crate::schema::{KeyKind, ManagedTable};
+use rusqlite::{OptionalExtension, Transaction};
+
+/// Installs the triggers of a table, and replaces those that read differently from what is wanted.
+pub(crate) fn install(transaction: &Transaction<'_>, table: &ManagedTable) -> Result<()> {
+    for (name, sql) in definitions(table) {
+        let existing: Option<String> = transaction
+            .prepare_cached("SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?1")?
+            .query_row([&name], |row| row.get(0))
+            .optional()?;
+        if existing.as_deref() != Some(&sql) {
+            transaction.execute_batch(&format!("DROP TRIGGER IF EXISTS {}; {sql}", quote(&name)))?;
+        }
+    }
+    Ok(())
+}
+
+fn definitions(table: &ManagedTable) -> Vec<(String, String)> {
+    let id = table.id.0;
+    let on = quote(&table.name);
+    let key = quote(table.key_column());
+    let trigger = |suffix: &str, event: &str, condition: &str, body: &str| {
+        let name = format!("_rowtide_{id}_{suffix}");
+        let sql =
+            format!("CREATE TRIGGER {} {event} ON {on} WHEN {condition} BEGIN {body} END", quote(&name));
+        (name, sql)
+    };
+    let capturing = "(SELECT applying FROM _rowtide_apply) = 0";
+    let append =
+        |row: &str| format!("INSERT INTO _rowtide_change_log (table_id, key) VALUES ({id}, {row}.{key});");
+    let mut triggers = vec![
+        trigger("insert", "AFTER INSERT", capturing, &append("NEW")),
+        trigger("update", "AFTER UPDATE", capturing, &append("NEW")),
+        trigger("delete", "AFTER DELETE", capturing, &append("OLD")),
+        trigger(
+            "rekey",
+            &format!("AFTER UPDATE OF {key}"),
+            &format!("{capturing} AND OLD.{key} IS NOT NEW.{key}"),
+            &append("OLD"),
+        ),
+    ];
+    let (fits, kind) = match table.key_kind {
+        KeyKind::Text => (format!("typeof(NEW.{key}) = 'text'"), "a TEXT value"),
+        KeyKind::Uuid => {
+            (format!("typeof(NEW.{key}) = 'blob' AND length(NEW.{key}) = 16"), "a 16-byte UUID BLOB")
+        }
+    };
+    let text = format!("{}.{} is a sync key and must be {kind}, not NULL", table.name, table.key_column());
+    let refuse = format!("SELECT RAISE(ABORT, '{}');", text.replace('\'', "''"));
+    let condition = format!("NOT ({fits})");
+    triggers.push(trigger("key_insert", "BEFORE INSERT", &condition, &refuse));
+    triggers.push(trigger("key_update", &format!("BEFORE UPDATE OF {key}"), &condition, &refuse));
+    triggers
+}

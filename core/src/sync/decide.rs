@@ -1,0 +1,95 @@
+//! Pure decisions: what a server's answer means for the flow. No async, no SQL, no HTTP.
+
+use crate::protocol::ids::SourceId;
+use crate::protocol::message::ReplacementReason;
+use crate::protocol::problem::{Problem, ProblemCode};
+
+/// What a refused step of a push session means (`docs/protocol.md` section 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PushRefusal {
+    /// The session is gone or out of step: create it again from the unchanged outbox.
+    Recreate,
+    /// The lease is of no use: ask without it, the bundle may have been committed.
+    LeaseLost,
+    /// The source is of no use: replace it, by the server's choice where it names one.
+    ReplaceSource { reason: ReplacementReason, replacement: Option<SourceId> },
+    /// A row's base is not what the server has.
+    Conflict,
+    /// A short failure: wait, then create the session again.
+    Transient,
+    /// Nothing the flow can mend: tell the host, keep the outbox.
+    Surface,
+}
+
+/// Classifies a refusal of create, chunk or commit.
+pub(super) fn after_push_refusal(
+    code: Option<ProblemCode>,
+    problem: &Problem,
+    transient: bool,
+    with_lease: bool,
+) -> PushRefusal {
+    let replace =
+        |reason| PushRefusal::ReplaceSource { reason, replacement: problem.replaced_by_source_id.clone() };
+    match code {
+        Some(
+            ProblemCode::PushChunkOutOfOrder
+            | ProblemCode::PushSessionNotFound
+            | ProblemCode::PushSessionExpired,
+        ) => PushRefusal::Recreate,
+        Some(ProblemCode::InitializationStale | ProblemCode::InitializationExpired) => PushRefusal::LeaseLost,
+        // The lease is refused with this code once the scope is initialised, also by this very bundle.
+        Some(ProblemCode::PushSessionInvalid) if with_lease => PushRefusal::LeaseLost,
+        Some(ProblemCode::HistoryPruned) => replace(ReplacementReason::HistoryPruned),
+        Some(ProblemCode::SourceSequenceOutOfOrder) => replace(ReplacementReason::SourceSequenceOutOfOrder),
+        Some(ProblemCode::SourceSequenceChanged) => replace(ReplacementReason::SourceSequenceChanged),
+        Some(ProblemCode::SourceRetired) => replace(ReplacementReason::SourceRetired),
+        Some(ProblemCode::PushConflict) => PushRefusal::Conflict,
+        _ if transient => PushRefusal::Transient,
+        _ => PushRefusal::Surface,
+    }
+}
+
+/// Whether a refused pull means that the checkpoint is of no use; answers the reason.
+pub(super) fn pull_needs_rebuild(code: Option<ProblemCode>) -> Option<&'static str> {
+    match code {
+        Some(ProblemCode::HistoryPruned) => Some("history_pruned"),
+        Some(ProblemCode::CheckpointAhead) => Some("checkpoint_ahead"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decide(code: ProblemCode, with_lease: bool) -> PushRefusal {
+        after_push_refusal(Some(code), &Problem::default(), code.status() >= 500, with_lease)
+    }
+
+    #[test]
+    fn a_lost_session_is_created_again() {
+        assert_eq!(decide(ProblemCode::PushSessionNotFound, false), PushRefusal::Recreate);
+        assert_eq!(decide(ProblemCode::PushChunkOutOfOrder, false), PushRefusal::Recreate);
+    }
+
+    #[test]
+    fn an_invalid_session_means_a_lost_lease_only_where_one_was_sent() {
+        assert_eq!(decide(ProblemCode::PushSessionInvalid, true), PushRefusal::LeaseLost);
+        assert_eq!(decide(ProblemCode::PushSessionInvalid, false), PushRefusal::Surface);
+    }
+
+    #[test]
+    fn the_servers_replacement_is_adopted() {
+        let other = SourceId::mint();
+        let problem = Problem { replaced_by_source_id: Some(other.clone()), ..Problem::default() };
+        let step = after_push_refusal(Some(ProblemCode::SourceRetired), &problem, false, false);
+        let reason = ReplacementReason::SourceRetired;
+        assert_eq!(step, PushRefusal::ReplaceSource { reason, replacement: Some(other) });
+    }
+
+    #[test]
+    fn failures_of_the_server_are_transient_and_unknown_refusals_surface() {
+        assert_eq!(decide(ProblemCode::PushSessionCommitFailed, false), PushRefusal::Transient);
+        assert_eq!(after_push_refusal(None, &Problem::default(), false, false), PushRefusal::Surface);
+    }
+}

@@ -1,0 +1,216 @@
+//! What every step of the flow works with, and the order of the steps.
+
+use super::conflict::{Decisions, Resolver};
+use super::negotiate::Negotiated;
+use super::push::Pushed;
+use crate::clock::Clock;
+use crate::config::{AnonymousRows, ProgressListener, TransferLimits};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::{Outcome, Phase, Progress, Report};
+use crate::schema::ManagedSchema;
+use crate::storage::Database;
+use crate::storage::attachment::{self, Attachment};
+use crate::storage::{detach, dirty_rows, operation, outbox, refused_rows};
+use crate::transport::api::Api;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Rounds of pull-and-rebase that one push may cost before it gives the word back to the host.
+const CONFLICT_ROUNDS: usize = 8;
+/// Rounds of `sync_then_detach`.
+const DETACH_ROUNDS: usize = 3;
+
+/// The parts.
+pub(crate) struct Engine {
+    pub(crate) database: Arc<Database>,
+    pub(crate) schema: Arc<ManagedSchema>,
+    pub(crate) api: Api,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) resolver: Option<Arc<dyn Resolver>>,
+    pub(crate) anonymous_rows: AnonymousRows,
+    pub(crate) limits: TransferLimits,
+    pub(crate) progress: Option<ProgressListener>,
+    pub(super) negotiated: Mutex<Option<Negotiated>>,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        database: Arc<Database>,
+        schema: Arc<ManagedSchema>,
+        api: Api,
+        config: &crate::Config,
+    ) -> Self {
+        Self {
+            database,
+            schema,
+            api,
+            clock: config.clock.clone(),
+            resolver: config.resolver.clone(),
+            anonymous_rows: config.anonymous_rows,
+            limits: config.limits,
+            progress: config.progress.clone(),
+            negotiated: Mutex::new(None),
+        }
+    }
+
+    /// Settles, pulls and rebases, pushes.
+    pub(crate) async fn sync(&self, report: &mut Report) -> Result<()> {
+        self.settle(report).await?;
+        if self.attached().await?.initialization_id.is_none() {
+            self.pull_and_rebase(report).await?;
+        }
+        self.push_rounds(report).await?;
+        Ok(())
+    }
+
+    /// Settles, then pushes; pulls only where a conflict asks for it.
+    pub(crate) async fn push(&self, report: &mut Report) -> Result<()> {
+        self.settle(report).await?;
+        self.push_rounds(report).await
+    }
+
+    /// Settles, then pulls and rebases.
+    pub(crate) async fn pull(&self, report: &mut Report) -> Result<()> {
+        self.settle(report).await?;
+        self.pull_and_rebase(report).await
+    }
+
+    /// Downloads everything anew and writes what differs; local intent is rebased.
+    pub(crate) async fn rebuild(&self, report: &mut Report) -> Result<()> {
+        self.settle(report).await?;
+        self.database
+            .transaction(|transaction| {
+                operation::start(transaction, &operation::OperationKind::Rebuild, "requested")
+            })
+            .await?;
+        self.finish_operation(report).await
+    }
+
+    /// Detaches, unless rows are unsynced.
+    pub(crate) async fn detach(&self, report: &mut Report) -> Result<()> {
+        let attachment = self.attachment().await?;
+        if attachment.user.is_none() {
+            report.outcome = Outcome::NoChange;
+            return Ok(());
+        }
+        let schema = self.schema.clone();
+        let unsynced =
+            self.database.transaction(move |transaction| detach::detach(transaction, &schema)).await?;
+        report.outcome = match unsynced {
+            0 => Outcome::Detached,
+            rows => Outcome::BlockedUnsyncedData { rows },
+        };
+        if unsynced == 0 {
+            *self.negotiated.lock().await = None;
+        }
+        Ok(())
+    }
+
+    /// Syncs until nothing is pending or pending stops shrinking, then detaches.
+    pub(crate) async fn sync_then_detach(&self, report: &mut Report) -> Result<()> {
+        let mut before = i64::MAX;
+        for _ in 0..DETACH_ROUNDS {
+            self.sync(report).await?;
+            let pending = self.pending_rows().await?;
+            if pending == 0 || pending >= before {
+                break;
+            }
+            before = pending;
+        }
+        self.detach(report).await
+    }
+
+    /// Finishes what an earlier run left: a download, then the outbox.
+    async fn settle(&self, report: &mut Report) -> Result<()> {
+        self.attached().await?;
+        self.finish_operation(report).await?;
+        let outbox = self.database.read(|connection| outbox::load(connection)).await?;
+        if let Some(outbox) = outbox {
+            match self.push_outbox(outbox, report).await? {
+                Pushed::Committed => {}
+                Pushed::Conflict(conflict) => self.rebase(*conflict, report).await?,
+                Pushed::SourceReplaced => self.finish_operation(report).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn push_rounds(&self, report: &mut Report) -> Result<()> {
+        let mut conflict_rounds = 0;
+        loop {
+            let Some((outbox, more)) = self.freeze().await? else { break };
+            match self.push_outbox(outbox, report).await? {
+                Pushed::Committed if more => continue,
+                Pushed::Committed => break,
+                Pushed::SourceReplaced => self.finish_operation(report).await?,
+                Pushed::Conflict(conflict) => {
+                    conflict_rounds += 1;
+                    if conflict_rounds > CONFLICT_ROUNDS {
+                        let text = format!(
+                            "other devices kept changing the same rows for {CONFLICT_ROUNDS} rounds; \
+                             the local rows are still pending, call sync again"
+                        );
+                        return Err(Error::new(ErrorKind::ConflictsRemain, text));
+                    }
+                    self.rebase(*conflict, report).await?;
+                }
+            }
+        }
+        // A bundle of another device came in between: the gap is read now, not at the next sync.
+        if report.pushed_rows > 0 && self.behind_own_bundle().await? {
+            self.pull_and_rebase(report).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn decisions(&self) -> Decisions {
+        Decisions::default()
+    }
+
+    pub(super) async fn ask_resolver(&self, decisions: &mut Decisions) -> Result<()> {
+        decisions.ask(self.resolver.as_deref(), &self.schema).await
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    pub(super) fn show(
+        &self,
+        phase: Phase,
+        rows: i64,
+        total_rows: Option<i64>,
+        bytes: i64,
+        total_bytes: Option<i64>,
+    ) {
+        if let Some(listener) = &self.progress {
+            listener(Progress { phase, rows, total_rows, bytes, total_bytes });
+        }
+    }
+
+    pub(crate) async fn attachment(&self) -> Result<Attachment> {
+        Ok(self.database.read(|connection| attachment::load(connection)).await?)
+    }
+
+    /// The attachment, if there is a user.
+    pub(super) async fn attached(&self) -> Result<Attachment> {
+        let attachment = self.attachment().await?;
+        match attachment.user {
+            Some(_) => Ok(attachment),
+            None => Err(Error::new(
+                ErrorKind::NotAttached,
+                "the database is not attached to a user; call attach first",
+            )),
+        }
+    }
+
+    /// Rows of local intent that the server does not have.
+    pub(crate) async fn pending_rows(&self) -> Result<i64> {
+        let schema = self.schema.clone();
+        Ok(self.database.transaction(move |transaction| dirty_rows::pending(transaction, &schema)).await?)
+    }
+
+    pub(crate) async fn refused_rows(&self) -> Result<i64> {
+        Ok(self.database.read(|connection| refused_rows::count(connection)).await?)
+    }
+}

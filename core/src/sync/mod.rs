@@ -1,0 +1,15 @@
+//! The flow: settle, pull and rebase, push (design D5). One file a step; every step is durable before the
+//! next begins.
+
+mod attach;
+mod conflict;
+mod decide;
+mod engine;
+mod negotiate;
+mod pull;
+mod push;
+mod rebuild;
+mod replay;
+
+pub use conflict::{Decision, Resolver, ResolverError, RowConflict, RowValues};
+pub(crate) use engine::Engine;

@@ -1,0 +1,162 @@
+//! Pull and rebase: other devices' bundles in order, each in one transaction (`docs/protocol.md` section 6).
+
+use super::conflict::Decisions;
+use super::decide::pull_needs_rebuild;
+use super::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::protocol::ids::BundleSeq;
+use crate::protocol::message::PullResponse;
+use crate::protocol::profile::WireGeneration;
+use crate::protocol::validate;
+use crate::report::{Phase, Report};
+use crate::schema::ManagedSchema;
+use crate::storage::apply::Applied;
+use crate::storage::bundle::{self, PageProgress};
+use crate::storage::operation::{self, OperationKind};
+use crate::transport::api::{Body, Refusal};
+use std::sync::Arc;
+
+enum Page {
+    Applied { last: BundleSeq, stable: BundleSeq, has_more: bool },
+    NeedsRebuild(&'static str),
+}
+
+impl Engine {
+    /// Reads bundles up to the stable sequence of the first page. A checkpoint that is of no use any more is
+    /// answered by a rebuild, durably decided before it begins.
+    pub(super) async fn pull_and_rebase(&self, report: &mut Report) -> Result<()> {
+        let attachment = self.attached().await?;
+        let negotiated = self.negotiate(&attachment.source_id).await?;
+        let mut after = attachment.checkpoint;
+        let mut target = None;
+        let mut bytes = 0;
+        loop {
+            let answer = self
+                .api
+                .pull(
+                    &attachment.source_id,
+                    after,
+                    negotiated.pull_bundles,
+                    target,
+                    self.limits.response_bytes,
+                )
+                .await;
+            let body = match answer {
+                Ok(body) => Arc::new(body),
+                Err(Refusal::Problem { code, error, .. }) => match pull_needs_rebuild(code) {
+                    Some(reason) => return self.rebuild_for(reason, report).await,
+                    None => return Err(error),
+                },
+                Err(refusal) => return Err(refusal.into()),
+            };
+            bytes += i64::try_from(body.len()).unwrap_or(i64::MAX);
+            match self.apply_page(body, after, target, negotiated.generation, report).await? {
+                Page::NeedsRebuild(reason) => return self.rebuild_for(reason, report).await,
+                Page::Applied { last, stable, has_more } => {
+                    after = last;
+                    target = Some(stable);
+                    self.show(Phase::Pull, report.pulled_rows, None, bytes, None);
+                    if !has_more {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn rebuild_for(&self, reason: &'static str, report: &mut Report) -> Result<()> {
+        log::info!("the checkpoint is of no use any more ({reason}); rebuilding");
+        self.database
+            .transaction(move |transaction| operation::start(transaction, &OperationKind::Rebuild, reason))
+            .await?;
+        self.finish_operation(report).await
+    }
+
+    /// Applies a page; stops where the resolver is needed, asks it about all conflicts of the page at once, and
+    /// goes on with its decisions.
+    async fn apply_page(
+        &self,
+        body: Arc<Body>,
+        after: BundleSeq,
+        target: Option<BundleSeq>,
+        generation: WireGeneration,
+        report: &mut Report,
+    ) -> Result<Page> {
+        let mut decisions = self.decisions();
+        let mut from = after;
+        loop {
+            let (schema, now_ms, page_body) = (self.schema.clone(), self.now_ms(), body.clone());
+            let mut asked = decisions;
+            let (answered, step) = self
+                .database
+                .write(move |connection| {
+                    let step = apply_body(
+                        connection, &schema, generation, &page_body, after, target, from, &mut asked, now_ms,
+                    );
+                    Ok((asked, step))
+                })
+                .await?;
+            decisions = answered;
+            let (progress, stable, has_more) = match step? {
+                Step::Applied(progress, stable, has_more) => (progress, stable, has_more),
+                Step::NeedsRebuild(reason) => return Ok(Page::NeedsRebuild(reason)),
+            };
+            count(report, &progress);
+            from = progress.last;
+            if progress.undecided {
+                self.ask_resolver(&mut decisions).await?;
+                continue;
+            }
+            return Ok(Page::Applied { last: from.max(after), stable, has_more });
+        }
+    }
+}
+
+enum Step {
+    Applied(PageProgress, BundleSeq, bool),
+    NeedsRebuild(&'static str),
+}
+
+/// Parses, checks and applies a page on the database thread, so that its rows are read only once.
+#[allow(clippy::too_many_arguments)] // one page, where it begins, and who decides
+fn apply_body(
+    connection: &mut bundle::Connection,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    body: &Body,
+    after: BundleSeq,
+    target: Option<BundleSeq>,
+    from: BundleSeq,
+    decisions: &mut Decisions,
+    now_ms: i64,
+) -> Result<Step> {
+    let page: PullResponse<'_> = body.parse()?;
+    if let Some(reason) = gap(&page, after) {
+        return Ok(Step::NeedsRebuild(reason));
+    }
+    validate::pull(&page, after, target)
+        .map_err(|error| Error::new(ErrorKind::Protocol, format!("GET /sync/pull: {error}")))?;
+    let progress =
+        bundle::apply_page(connection, schema, generation, &page.bundles, from, decisions, now_ms)?;
+    Ok(Step::Applied(progress, page.stable_bundle_seq, page.has_more))
+}
+
+fn count(report: &mut Report, progress: &PageProgress) {
+    let Applied { rows, conflicts } = progress.applied;
+    report.pulled_rows += rows;
+    report.conflicts += conflicts;
+    report.pulled_bundles += progress.bundles;
+}
+
+/// Sequences have no gaps, so a hole right after the checkpoint is pruned history, and a server that is behind
+/// the checkpoint has lost some: the reference server says neither.
+fn gap(page: &PullResponse<'_>, after: BundleSeq) -> Option<&'static str> {
+    if page.stable_bundle_seq < after {
+        return Some("checkpoint_ahead");
+    }
+    let first = page.bundles.first().map(|bundle| bundle.bundle_seq);
+    if first.is_some_and(|seq| seq > after.next()) {
+        return Some("history_pruned");
+    }
+    None
+}

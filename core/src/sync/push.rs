@@ -1,0 +1,275 @@
+//! Push: freeze, session, chunks, commit (`docs/protocol.md` section 4).
+//!
+//! A lost response of any step is answered by creating the session again: the server then says whether the
+//! bundle was committed.
+
+use super::decide::{PushRefusal, after_push_refusal};
+use super::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::protocol::ids::SourceId;
+use crate::protocol::message::{CommittedBundle, PushSessionReply, PushSessionRequest, ReplacementReason};
+use crate::protocol::problem::{Conflict, Problem};
+use crate::protocol::profile::WireGeneration;
+use crate::report::{Phase, Report};
+use crate::storage::operation::{self, OperationKind};
+use crate::storage::outbox::{self, Outbox};
+use crate::storage::{attachment, bundle, dirty_rows};
+use crate::transport::api::{Answer, Refusal, is_transient, transient_waits};
+
+/// How an upload ended, where it did not fail.
+#[derive(Debug)]
+pub(super) enum Pushed {
+    /// The server has it, and it was replayed.
+    Committed,
+    /// Another device was faster on a row; everything is dirty again.
+    Conflict(Box<Option<Conflict>>),
+    /// The source has to be replaced; everything is dirty again and the operation is recorded.
+    SourceReplaced,
+}
+
+/// How one try of a session ended.
+enum Try {
+    Committed(CommittedBundle),
+    Refused(PushRefusal, Box<Option<Conflict>>, Error),
+}
+
+impl Engine {
+    /// Freezes what is dirty, and says whether more is left for another bundle.
+    pub(super) async fn freeze(&self) -> Result<Option<(Outbox, bool)>> {
+        let negotiated = self.frozen_limits().await?;
+        let (schema, now_ms) = (self.schema.clone(), self.now_ms());
+        Ok(self
+            .database
+            .transaction(move |transaction| {
+                let frozen =
+                    outbox::freeze(transaction, &schema, negotiated.generation, negotiated.bundle, now_ms)?;
+                Ok(frozen
+                    .map(|outbox| dirty_rows::any(transaction).map(|more| (outbox, more)))
+                    .transpose()?)
+            })
+            .await?)
+    }
+
+    async fn frozen_limits(&self) -> Result<super::negotiate::Negotiated> {
+        let source = self.attached().await?.source_id;
+        self.negotiate(&source).await
+    }
+
+    /// Uploads the outbox and replays it.
+    pub(super) async fn push_outbox(&self, outbox: Outbox, report: &mut Report) -> Result<Pushed> {
+        let negotiated = self.negotiate(&outbox.source_id).await?;
+        if let Some(bundle) = outbox.committed.clone() {
+            return self.replay(&outbox, bundle, report).await;
+        }
+        let mut lease = self.attachment().await?.initialization_id;
+        let mut waits = transient_waits();
+        let mut recreations = 0;
+        loop {
+            let (refusal, conflict, error) = match self.try_session(&outbox, lease.as_deref(), report).await?
+            {
+                Try::Committed(bundle) => {
+                    self.check_committed(&outbox, &bundle, negotiated.generation)?;
+                    let stored = bundle.clone();
+                    self.database
+                        .transaction(move |transaction| outbox::set_committed(transaction, &stored))
+                        .await?;
+                    return self.replay(&outbox, bundle, report).await;
+                }
+                Try::Refused(refusal, conflict, error) => (refusal, conflict, error),
+            };
+            match refusal {
+                PushRefusal::Conflict => {
+                    self.database.transaction(|transaction| outbox::thaw(transaction)).await?;
+                    return Ok(Pushed::Conflict(conflict));
+                }
+                PushRefusal::ReplaceSource { reason, replacement } => {
+                    self.record_source_recovery(reason, replacement).await?;
+                    return Ok(Pushed::SourceReplaced);
+                }
+                PushRefusal::LeaseLost if lease.is_some() => lease = None,
+                PushRefusal::LeaseLost => {
+                    // Nothing was committed under the lease, so the intent can wait for the next attach.
+                    self.database
+                        .transaction(|transaction| {
+                            outbox::thaw(transaction)?;
+                            attachment::release(transaction)
+                        })
+                        .await?;
+                    return Err(error);
+                }
+                PushRefusal::Recreate if recreations < 3 => recreations += 1,
+                PushRefusal::Transient => match waits.next() {
+                    Some(wait) => self.api.pause(wait).await,
+                    None => return Err(error),
+                },
+                PushRefusal::Recreate | PushRefusal::Surface => {
+                    return self.surface(&outbox, lease.is_none(), error).await;
+                }
+            }
+        }
+    }
+
+    /// A scope that is not initialised (any more) frees the database for another attach.
+    async fn surface(&self, outbox: &Outbox, without_lease: bool, error: Error) -> Result<Pushed> {
+        use crate::protocol::problem::ProblemCode::{ScopeInitializing, ScopeUninitialized};
+        let lost = matches!(error.problem_code(), Some(ScopeUninitialized | ScopeInitializing));
+        if lost && without_lease && outbox.committed.is_none() {
+            self.database
+                .transaction(|transaction| {
+                    outbox::thaw(transaction)?;
+                    attachment::release(transaction)
+                })
+                .await?;
+        }
+        Err(error)
+    }
+
+    async fn try_session(&self, outbox: &Outbox, lease: Option<&str>, report: &mut Report) -> Result<Try> {
+        let refused = |refusal: Refusal| {
+            let transient = is_transient(&refusal);
+            match refusal {
+                Refusal::Problem { code, mut problem, error, .. } => {
+                    let step = after_push_refusal(code, &problem, transient, lease.is_some());
+                    Ok(Try::Refused(step, Box::new(problem.conflict.take()), error))
+                }
+                Refusal::Failure(error) if transient => Ok(Try::Refused(
+                    after_push_refusal(None, &Problem::default(), true, false),
+                    Box::new(None),
+                    error,
+                )),
+                Refusal::Failure(error) => Err(error),
+            }
+        };
+        let negotiated = self.negotiate(&outbox.source_id).await?;
+        let request = PushSessionRequest {
+            source_bundle_id: outbox.source_bundle_id,
+            planned_row_count: outbox.row_count,
+            initialization_id: lease.map(str::to_owned),
+            canonical_request_hash: negotiated
+                .generation
+                .sends_request_hash()
+                .then(|| outbox.request_hash.clone()),
+        };
+        let push_id = match self.api.create_push_session(&outbox.source_id, &request).await {
+            Ok(PushSessionReply::AlreadyCommitted(bundle)) => return Ok(Try::Committed(bundle)),
+            Ok(PushSessionReply::Staging { push_id, next_expected_row_ordinal: 0, .. }) => push_id,
+            Ok(PushSessionReply::Staging { .. }) => {
+                let text = "POST /sync/push-sessions: a new session does not start at row ordinal 0";
+                return Err(Error::new(ErrorKind::Protocol, text));
+            }
+            Err(refusal) => return refused(refusal),
+        };
+        if let Err(refusal) = self.upload(outbox, &push_id, negotiated.upload_rows).await {
+            return refused(refusal);
+        }
+        match self.api.commit(&outbox.source_id, &push_id).await {
+            Ok(bundle) => {
+                report.pushed_rows += outbox.row_count;
+                Ok(Try::Committed(bundle))
+            }
+            Err(refusal) => refused(refusal),
+        }
+    }
+
+    async fn upload(&self, outbox: &Outbox, push_id: &str, max_rows: i64) -> Answer<()> {
+        let (mut sent, mut bytes) = (0, 0);
+        while sent < outbox.row_count {
+            let (schema, max_bytes) = (self.schema.clone(), self.limits.upload_bytes);
+            let chunk = self
+                .database
+                .read(move |connection| outbox::chunk(connection, &schema, sent, max_rows, max_bytes))
+                .await
+                .map_err(Error::from)?;
+            let size = i64::try_from(chunk.body.len()).unwrap_or(i64::MAX);
+            let answer = self.api.push_chunk(&outbox.source_id, push_id, chunk.body).await?;
+            sent += chunk.rows;
+            bytes += size;
+            if answer.next_expected_row_ordinal != sent {
+                let text = format!(
+                    "POST /sync/push-sessions/{{id}}/chunks: the server expects row {} after {sent} rows",
+                    answer.next_expected_row_ordinal
+                );
+                return Err(Error::new(ErrorKind::Protocol, text).into());
+            }
+            self.show(Phase::Upload, sent, Some(outbox.row_count), bytes, None);
+        }
+        Ok(())
+    }
+
+    /// The bundle that the server names must be this one; a differing hash proves that the number was used
+    /// by another copy of this database.
+    fn check_committed(
+        &self,
+        outbox: &Outbox,
+        bundle: &CommittedBundle,
+        generation: WireGeneration,
+    ) -> Result<()> {
+        let same = bundle.source_id == outbox.source_id && bundle.source_bundle_id == outbox.source_bundle_id;
+        if !same || bundle.bundle_seq.0 < 1 {
+            let text = "the server's answer to the commit describes another bundle";
+            return Err(Error::new(ErrorKind::Protocol, text));
+        }
+        if generation.sends_request_hash()
+            && bundle.canonical_request_hash.as_ref() != Some(&outbox.request_hash)
+        {
+            return Err(Error::new(ErrorKind::SourceMismatch, source_mismatch(outbox)));
+        }
+        Ok(())
+    }
+
+    /// Records that the source is to be replaced; the frozen intent is dirty again for the new source.
+    pub(super) async fn record_source_recovery(
+        &self,
+        reason: ReplacementReason,
+        replacement: Option<SourceId>,
+    ) -> Result<()> {
+        let kind =
+            OperationKind::SourceRecovery { reason, replacement: replacement.unwrap_or_else(SourceId::mint) };
+        self.database
+            .transaction(move |transaction| {
+                outbox::thaw(transaction)?;
+                operation::start(transaction, &kind, "")
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Pulls and rebases everything that moved, then meets the conflict itself, where a pull cannot bring it
+    /// (a tombstone older than the checkpoint).
+    pub(super) async fn rebase(&self, conflict: Option<Conflict>, report: &mut Report) -> Result<()> {
+        self.pull_and_rebase(report).await?;
+        let Some(conflict) = conflict else { return Ok(()) };
+        let generation = self.frozen_limits().await?.generation;
+        let conflict = std::sync::Arc::new(conflict);
+        let mut decisions = self.decisions();
+        loop {
+            let (schema, now_ms, conflict) = (self.schema.clone(), self.now_ms(), conflict.clone());
+            let mut asked = decisions;
+            let (answered, met) = self
+                .database
+                .write(move |connection| {
+                    let met =
+                        bundle::meet_conflict(connection, &schema, generation, &conflict, &mut asked, now_ms);
+                    Ok((asked, met))
+                })
+                .await?;
+            decisions = answered;
+            match met {
+                Ok(applied) => {
+                    report.conflicts += applied.conflicts;
+                    return Ok(());
+                }
+                Err(crate::storage::StorageError::Undecided) => self.ask_resolver(&mut decisions).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+pub(super) fn source_mismatch(outbox: &Outbox) -> String {
+    format!(
+        "bundle {} of source {} was committed with other rows; another copy of this database is in use. \
+         Nothing was dropped: the rows are still pending",
+        outbox.source_bundle_id, outbox.source_id
+    )
+}

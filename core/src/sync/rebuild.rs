@@ -1,0 +1,254 @@
+//! Snapshot downloads: staged durably, resumed after a kill while the session lives, applied in one step
+//! (design D7, `docs/protocol.md` section 7).
+
+use super::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::protocol::ids::SourceId;
+use crate::protocol::message::{
+    ReplacementReason, SnapshotChunk, SnapshotRow, SnapshotSession, SnapshotSessionRequest, SourceReplacement,
+};
+use crate::protocol::problem::ProblemCode;
+use crate::protocol::profile::WireGeneration;
+use crate::protocol::validate;
+use crate::report::{Phase, Report};
+use crate::schema::ManagedSchema;
+use crate::storage::operation::{self, Operation, OperationKind};
+use crate::storage::{StorageError, stage};
+use crate::transport::api::{Answer, Body, Refusal};
+
+/// Sessions that may end under a download before it gives up.
+const SESSION_TRIES: usize = 3;
+
+impl Engine {
+    /// Finishes the recorded download, if there is one.
+    pub(super) async fn finish_operation(&self, report: &mut Report) -> Result<()> {
+        for _ in 0..SESSION_TRIES {
+            let Some(operation) = self.database.read(|connection| operation::load(connection)).await? else {
+                return Ok(());
+            };
+            let source = self.attachment().await?.source_id;
+            let session = match operation.session.clone() {
+                Some(session) => session,
+                None => match self.create_session(&source, &operation).await? {
+                    Some(session) => session,
+                    None => continue,
+                },
+            };
+            match self.download(&source, &session).await {
+                Ok(()) => {}
+                Err(Refusal::Problem {
+                    code: Some(ProblemCode::SnapshotSessionNotFound | ProblemCode::SnapshotSessionExpired),
+                    ..
+                }) => {
+                    self.database
+                        .transaction(|transaction| operation::set_session(transaction, None))
+                        .await?;
+                    continue;
+                }
+                Err(refusal) => return Err(refusal.into()),
+            }
+            self.apply(&session, operation.kind, report).await?;
+            self.api.delete_snapshot(&source, &session.snapshot_id).await;
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Network,
+            "snapshot sessions kept ending before they were read; try again later",
+        ))
+    }
+
+    /// Creates a session; `None` where the server named another replacement source, which was adopted.
+    async fn create_session(
+        &self,
+        source: &SourceId,
+        operation: &Operation,
+    ) -> Result<Option<SnapshotSession>> {
+        let source_replacement = match &operation.kind {
+            OperationKind::SourceRecovery { reason, replacement } => Some(SourceReplacement {
+                previous_source_id: source.clone(),
+                new_source_id: replacement.clone(),
+                reason: *reason,
+            }),
+            _ => None,
+        };
+        let replaces = source_replacement.is_some();
+        let session =
+            match self.api.create_snapshot(source, &SnapshotSessionRequest { source_replacement }).await {
+                Ok(session) => session,
+                Err(Refusal::Problem { code: Some(ProblemCode::SourceRetired), problem, error, .. })
+                    if replaces =>
+                {
+                    let named =
+                        problem.replaced_by_source_id.filter(|_| problem.source_id.as_ref() == Some(source));
+                    let Some(replacement) = named else { return Err(error) };
+                    let kind = OperationKind::SourceRecovery {
+                        reason: ReplacementReason::SourceRetired,
+                        replacement,
+                    };
+                    self.database
+                        .transaction(move |transaction| {
+                            operation::finish(transaction)?;
+                            operation::start(transaction, &kind, "")
+                        })
+                        .await?;
+                    return Ok(None);
+                }
+                Err(refusal) => return Err(refusal.into()),
+            };
+        let generation = self.negotiate(source).await?.generation;
+        validate::snapshot_session(generation, &session).map_err(|error| {
+            Error::new(ErrorKind::Protocol, format!("POST /sync/snapshot-sessions: {error}"))
+        })?;
+        let stored = session.clone();
+        self.database
+            .transaction(move |transaction| operation::set_session(transaction, Some(&stored)))
+            .await?;
+        Ok(Some(session))
+    }
+
+    /// Stages what is missing of a session, chunk by chunk, each durable with its ordinals.
+    async fn download(&self, source: &SourceId, session: &SnapshotSession) -> Answer<()> {
+        let negotiated = self.negotiate(source).await?;
+        let generation = negotiated.generation;
+        let found =
+            self.database.read(|connection| operation::load(connection)).await.map_err(Error::from)?;
+        let (mut rows, mut bytes) = found.map_or((0, 0), |found| (found.staged_rows, found.staged_bytes));
+        let mut max_bytes = negotiated.snapshot_bytes;
+        // Where the server cannot be asked for bytes, the average row decides how many rows are asked for.
+        let average = if session.row_count > 0 { session.byte_count / session.row_count } else { 0 };
+        let by_bytes = if average > 0 { (self.limits.download_bytes / average).max(1) } else { i64::MAX };
+        let max_rows = negotiated.snapshot_rows.min(by_bytes);
+        while rows < session.row_count {
+            let answer = self
+                .api
+                .snapshot_chunk(
+                    source,
+                    &session.snapshot_id,
+                    rows,
+                    max_rows,
+                    max_bytes,
+                    self.limits.response_bytes,
+                )
+                .await;
+            let body = match answer {
+                Ok(body) => body,
+                Err(Refusal::Problem {
+                    code: Some(ProblemCode::SnapshotChunkTooSmall),
+                    problem,
+                    error,
+                    ..
+                }) => match problem.required_byte_count.filter(|needed| Some(*needed) > max_bytes) {
+                    Some(needed) => {
+                        max_bytes = Some(needed);
+                        continue;
+                    }
+                    None => return Err(error.into()),
+                },
+                Err(refusal) => return Err(refusal),
+            };
+            let (schema, expected) = (self.schema.clone(), session.clone());
+            (rows, bytes) = self
+                .database
+                .transaction(move |transaction| {
+                    Ok(stage_chunk(transaction, &schema, generation, &expected, &body, rows, bytes))
+                })
+                .await
+                .map_err(Error::from)??;
+            let total = (session.byte_count > 0).then_some(session.byte_count);
+            self.show(Phase::Download, rows, Some(session.row_count), bytes, total);
+        }
+        Ok(())
+    }
+
+    /// Applies the stage in one transaction, with everything that becomes true by it.
+    async fn apply(&self, session: &SnapshotSession, kind: OperationKind, report: &mut Report) -> Result<()> {
+        let source = self.attachment().await?.source_id;
+        let generation = self.negotiate(&source).await?.generation;
+        self.show(Phase::Apply, 0, Some(session.row_count), 0, None);
+        let mut decisions = self.decisions();
+        loop {
+            let (schema, now_ms) = (self.schema.clone(), self.now_ms());
+            let (session, kind) = (session.clone(), kind.clone());
+            let mut asked = decisions;
+            let (answered, applied) = self
+                .database
+                .write(move |connection| {
+                    let applied = stage::apply_session(
+                        connection, &schema, generation, &session, &kind, &mut asked, now_ms,
+                    );
+                    Ok((asked, applied))
+                })
+                .await?;
+            decisions = answered;
+            match applied {
+                Ok(applied) => {
+                    report.conflicts += applied.conflicts;
+                    break;
+                }
+                Err(StorageError::Undecided) => self.ask_resolver(&mut decisions).await?,
+                Err(error) => {
+                    // What was staged cannot be applied, and would not be the next time either.
+                    self.database
+                        .transaction(|transaction| operation::set_session(transaction, None))
+                        .await?;
+                    return Err(error.into());
+                }
+            }
+        }
+        report.hydrated_rows += session.row_count;
+        self.show(Phase::Apply, session.row_count, Some(session.row_count), 0, None);
+        Ok(())
+    }
+}
+
+fn stage_chunk(
+    transaction: &stage::Transaction<'_>,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    session: &SnapshotSession,
+    body: &Body,
+    rows_before: i64,
+    bytes_before: i64,
+) -> Result<(i64, i64)> {
+    let protocol =
+        |text: String| Error::new(ErrorKind::Protocol, format!("GET /sync/snapshot-sessions/{{id}}: {text}"));
+    let chunk: SnapshotChunk<'_> = body.parse()?;
+    validate::snapshot_chunk(generation, &chunk, session, rows_before, bytes_before)
+        .map_err(|error| protocol(error.to_string()))?;
+    let mut bytes = bytes_before;
+    for raw in &chunk.rows {
+        let row: SnapshotRow<'_> = serde_json::from_str(raw.get())
+            .map_err(|_| protocol("a row does not have exactly the members of a snapshot row".into()))?;
+        if row.row_version.0 < 1 || row.row_version.0 > session.snapshot_bundle_seq.0 {
+            return Err(protocol(format!("a row_version is {}, outside of the snapshot", row.row_version)));
+        }
+        let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;
+        let payload = row.payload.get();
+        stage::add(
+            transaction,
+            table,
+            &key,
+            crate::protocol::message::RowOp::Insert,
+            row.row_version,
+            Some(payload),
+        )?;
+        let counted = if generation.accounts_snapshot_bytes() { raw.get() } else { payload };
+        bytes += i64::try_from(counted.len()).unwrap_or(i64::MAX);
+    }
+    let rows = chunk.next_row_ordinal;
+    operation::set_progress(transaction, rows, bytes)?;
+    Ok((rows, bytes))
+}
+
+impl Engine {
+    /// Whether a download waits to be finished.
+    pub(crate) async fn pending_operation(&self) -> Result<Option<OperationKind>> {
+        let found = self.database.read(|connection| operation::load(connection)).await?;
+        Ok(found.map(|operation| operation.kind))
+    }
+
+    /// Whether an upload waits to be settled.
+    pub(crate) async fn has_outbox(&self) -> Result<bool> {
+        Ok(self.database.read(|connection| crate::storage::outbox::load(connection)).await?.is_some())
+    }
+}
