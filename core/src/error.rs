@@ -188,7 +188,9 @@ impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         let kind = match &error {
             StorageError::AlreadyOwned => ErrorKind::AlreadyOwned,
-            StorageError::Schema(_) | StorageError::NewerLayout(..) => ErrorKind::Configuration,
+            StorageError::Schema(_) | StorageError::NewerLayout(..) | StorageError::Input(_) => {
+                ErrorKind::Configuration
+            }
             StorageError::Payload { .. } | StorageError::UnknownTable(_) | StorageError::Violation(_) => {
                 ErrorKind::Protocol
             }

@@ -1,1 +1,27 @@
-//! x
+//! A server for the oversync protocol: an axum router to mount in a host's own app, and an embedded SQLite
+//! store for development, tests and one small machine.
+//!
+//! [`Service`] is the protocol for one wire generation on a [`Store`]; [`router`] puts HTTP in front of it,
+//! with the host's own [`Authenticator`]; [`BoundServer`] is both on a port, as `rowtide serve` runs it.
+
+mod auth;
+mod config;
+mod http;
+mod limits;
+mod refusal;
+mod serve;
+mod service;
+mod store;
+mod upload;
+mod watch;
+
+pub use auth::{AuthError, Authenticator, JwtAuthenticator};
+pub use config::{Registration, ServiceConfig, TableConfigError};
+pub use http::{demo_router, router};
+pub use limits::Limits;
+pub use refusal::Refusal;
+pub use serve::{BoundServer, ServeError, ServeOptions, StoreLocation};
+pub use service::Service;
+pub use store::{
+    BundlePage, RowPage, Scope, SnapshotPage, SqliteStore, StagedRow, Store, StoreError, StoreStatus,
+};

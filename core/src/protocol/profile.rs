@@ -8,7 +8,7 @@ use super::message::{BundleLimits, Capabilities};
 use serde::{Deserialize, Serialize};
 
 /// Which of the two wire generations a server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WireGeneration {
     /// The public go-oversync server: JSON numbers, hashes over binary64-rounded canonical JSON.

@@ -43,6 +43,9 @@ pub(crate) enum StorageError {
     /// The rows changed while a decision about them was made elsewhere.
     #[error("a conflict needs the resolver's decision first")]
     Undecided,
+    /// What the host gave to write.
+    #[error("{0}")]
+    Input(String),
     /// A job on the database thread panicked; its transaction was rolled back.
     #[error("internal error on the database thread; the transaction was rolled back")]
     Panicked,

@@ -1,6 +1,6 @@
 //! The host's own SQL on the core's connections.
 
-use super::error::Result;
+use super::error::{Result, StorageError};
 use super::rows;
 use crate::protocol::value::SqlValue;
 use rusqlite::fallible_iterator::FallibleIterator;
@@ -46,10 +46,20 @@ pub(crate) fn execute_script(connection: &Connection, sql: &str) -> Result<i64> 
 
 /// Runs one statement for each list of arguments.
 pub(crate) fn execute_batch(connection: &Connection, sql: &str, arguments: &[Vec<SqlValue>]) -> Result<i64> {
+    execute_rows(connection, sql, arguments.iter().cloned().map(Ok))
+}
+
+/// Runs one statement for each list of arguments as it comes.
+pub(crate) fn execute_rows(
+    connection: &Connection,
+    sql: &str,
+    rows: impl Iterator<Item = std::result::Result<Vec<SqlValue>, String>>,
+) -> Result<i64> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut changed = 0;
-    for list in arguments {
-        changed += i64::try_from(statement.execute(params_from_iter(list))?).unwrap_or(i64::MAX);
+    for row in rows {
+        let row = row.map_err(StorageError::Input)?;
+        changed += i64::try_from(statement.execute(params_from_iter(row))?).unwrap_or(i64::MAX);
     }
     Ok(changed)
 }

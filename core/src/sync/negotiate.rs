@@ -59,14 +59,6 @@ impl Engine {
         let snapshot_bytes = generation
             .accounts_snapshot_bytes()
             .then(|| least(ours.download_bytes, limits.max_bytes_per_snapshot_chunk));
-        if snapshot_bytes < limits.max_bytes_per_snapshot_row {
-            let text = format!(
-                "download_bytes is {}, below the {} bytes that one row of this server may have; raise it",
-                ours.download_bytes,
-                limits.max_bytes_per_snapshot_row.unwrap_or_default()
-            );
-            return Err(Error::new(ErrorKind::Configuration, text));
-        }
         Ok(Negotiated {
             generation,
             upload_rows: least(ours.upload_rows, limits.max_rows_per_push_chunk),

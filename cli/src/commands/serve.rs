@@ -1,0 +1,100 @@
+//! `rowtide serve`.
+
+use crate::failure::{EXIT_OTHER, Failure};
+use clap::Args;
+use rowtide::protocol::profile::WireGeneration;
+use rowtide_server::{BoundServer, Registration, ServeError, ServeOptions, StoreLocation};
+use std::io::Write;
+use std::net::SocketAddr;
+
+/// Options of the server.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// `sqlite:FILE` or `memory`.
+    #[arg(long, default_value = "memory", value_parser = parse_store)]
+    store: StoreLocation,
+    /// Schema of the tables.
+    #[arg(long, default_value = "business")]
+    schema: String,
+    /// A table and its sync key, as TABLE:KEY; once for each table.
+    #[arg(long = "table", required = true, value_parser = parse_table)]
+    tables: Vec<Registration>,
+    /// Also serve /dummy-signin and /test/…: anybody can sign in as anybody.
+    #[arg(long)]
+    demo: bool,
+    /// Wire generation at the root; without it, a at / and /a, b at /b.
+    #[arg(long, value_parser = parse_wire)]
+    wire: Option<WireGeneration>,
+    /// Secret of HS256 tokens.
+    #[arg(long, env = "ROWTIDE_JWT_SECRET", hide_env_values = true, hide = true)]
+    jwt_secret: Option<String>,
+}
+
+fn parse_store(text: &str) -> Result<StoreLocation, String> {
+    match text.split_once(':') {
+        None if text == "memory" => Ok(StoreLocation::Memory),
+        Some(("sqlite", file)) if !file.is_empty() => Ok(StoreLocation::File(file.into())),
+        _ => Err("expected sqlite:FILE or memory".into()),
+    }
+}
+
+fn parse_table(text: &str) -> Result<Registration, String> {
+    let (table, key) = text.split_once(':').ok_or("expected TABLE:KEY, for example users:id")?;
+    Ok(Registration { table: table.to_owned(), key_column: key.to_owned() })
+}
+
+fn parse_wire(text: &str) -> Result<WireGeneration, String> {
+    WireGeneration::parse(text).ok_or_else(|| "expected a or b".to_owned())
+}
+
+/// Serves until interrupted.
+pub(crate) async fn run(options: Options, json: bool) -> Result<u8, Failure> {
+    let secret = options.jwt_secret.filter(|secret| !secret.is_empty()).ok_or_else(|| {
+        Failure::configuration("set ROWTIDE_JWT_SECRET to the secret that signs the tokens")
+    })?;
+    let server = BoundServer::bind(ServeOptions {
+        listen: options.listen,
+        store: options.store,
+        schema: options.schema,
+        tables: options.tables,
+        demo: options.demo,
+        wire: options.wire,
+        jwt_secret: secret.into_bytes(),
+    })
+    .await
+    .map_err(|error| match error {
+        ServeError::Tables(_) | ServeError::NoSecret => Failure::configuration(error.to_string()),
+        _ => Failure::new("server", error.to_string(), EXIT_OTHER),
+    })?;
+    let url = format!("http://{}", server.local_addr());
+    let line = if json {
+        serde_json::json!({ "listening": url }).to_string()
+    } else {
+        format!("listening on {url}")
+    };
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::new("output", error.to_string(), EXIT_OTHER))?;
+    server.run(interrupted()).await.map_err(|error| Failure::new("server", error.to_string(), EXIT_OTHER))?;
+    Ok(0)
+}
+
+async fn interrupted() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}

@@ -1,0 +1,60 @@
+//! The app's database without sync: to create its tables, and for tools.
+
+use crate::error::Result;
+use crate::protocol::value::SqlValue;
+use crate::storage::Database;
+use crate::storage::host_sql::{self, QueryRows};
+use std::path::Path;
+
+/// A database that is owned and written to, but not synchronised.
+///
+/// Apps use it to create or migrate their tables before [`Client::open`](crate::Client::open) checks them. In a
+/// database that was opened for sync before, the capture triggers go on working.
+#[derive(Debug)]
+pub struct LocalDatabase {
+    database: Database,
+}
+
+impl LocalDatabase {
+    /// Opens or creates the file and takes ownership of it until this is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyOwned`](crate::ErrorKind::AlreadyOwned) where another client has it open; SQLite's.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self { database: Database::open(path.as_ref()).await? })
+    }
+
+    /// Runs several statements separated by semicolons, in one transaction; answers the number of changed rows.
+    ///
+    /// # Errors
+    /// SQLite's; nothing was changed then.
+    pub async fn execute_script(&self, sql: &str) -> Result<i64> {
+        let sql = sql.to_owned();
+        Ok(self.database.transaction(move |transaction| host_sql::execute_script(transaction, &sql)).await?)
+    }
+
+    /// Runs one statement for each list of arguments that `rows` yields, in one transaction; answers the number
+    /// of changed rows. Memory does not grow with their number.
+    ///
+    /// # Errors
+    /// SQLite's, or what `rows` yields; nothing was changed then.
+    pub async fn execute_rows<R>(&self, sql: &str, rows: R) -> Result<i64>
+    where
+        R: Iterator<Item = std::result::Result<Vec<SqlValue>, String>> + Send + 'static,
+    {
+        let sql = sql.to_owned();
+        Ok(self
+            .database
+            .transaction(move |transaction| host_sql::execute_rows(transaction, &sql, rows))
+            .await?)
+    }
+
+    /// Runs a query and answers all of its rows.
+    ///
+    /// # Errors
+    /// SQLite's; a statement that writes is refused here.
+    pub async fn query(&self, sql: &str, arguments: Vec<SqlValue>) -> Result<QueryRows> {
+        let sql = sql.to_owned();
+        Ok(self.database.read(move |connection| host_sql::query(connection, &sql, &arguments)).await?)
+    }
+}

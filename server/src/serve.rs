@@ -1,0 +1,126 @@
+//! The whole server on a port, as `rowtide serve` runs it.
+
+use crate::auth::JwtAuthenticator;
+use crate::config::{Registration, ServiceConfig, TableConfigError};
+use crate::http::{demo_router, router};
+use crate::service::Service;
+use crate::store::{SqliteStore, StoreError};
+use axum::Router;
+use rowtide::SystemClock;
+use rowtide::protocol::profile::WireGeneration;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// Where the embedded store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// A SQLite file, created where there is none.
+    File(PathBuf),
+    /// Memory; ends with the process.
+    Memory,
+}
+
+/// What to serve.
+#[derive(Clone)]
+pub struct ServeOptions {
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The store.
+    pub store: StoreLocation,
+    /// Schema of the registered tables.
+    pub schema: String,
+    /// Registered tables.
+    pub tables: Vec<Registration>,
+    /// Whether demonstration endpoints are mounted.
+    pub demo: bool,
+    /// The generation at the root; without one, GEN-A is at the root and `/a`, GEN-B at `/b`.
+    pub wire: Option<WireGeneration>,
+    /// Secret of HS256 tokens.
+    pub jwt_secret: Vec<u8>,
+}
+
+/// The server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A table or the secret.
+    #[error(transparent)]
+    Tables(#[from] TableConfigError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The secret is empty.
+    #[error("the JWT secret is empty; set ROWTIDE_JWT_SECRET")]
+    NoSecret,
+}
+
+/// A server that holds its port.
+pub struct BoundServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: Router,
+    services: Vec<Service>,
+}
+
+impl BoundServer {
+    /// Opens the store and takes the port.
+    ///
+    /// # Errors
+    /// The tables, the store, the secret or the address are of no use; nothing is served.
+    pub async fn bind(options: ServeOptions) -> Result<Self, ServeError> {
+        if options.jwt_secret.is_empty() {
+            return Err(ServeError::NoSecret);
+        }
+        let config = |generation| ServiceConfig::new(generation, &options.schema, &options.tables);
+        let store = Arc::new(match &options.store {
+            StoreLocation::File(path) => SqliteStore::open(path, &config(WireGeneration::A)?)?,
+            StoreLocation::Memory => SqliteStore::in_memory(&config(WireGeneration::A)?)?,
+        });
+        let jwt = Arc::new(JwtAuthenticator::hs256(&options.jwt_secret));
+        let service = |generation| -> Result<Service, ServeError> {
+            Ok(Service::with_clock(config(generation)?, store.clone(), Arc::new(SystemClock)))
+        };
+        let mut services = Vec::new();
+        let mut app = match options.wire {
+            Some(generation) => {
+                services.push(service(generation)?);
+                router(services[0].clone(), jwt.clone())
+            }
+            None => {
+                services.extend([service(WireGeneration::A)?, service(WireGeneration::B)?]);
+                let a = router(services[0].clone(), jwt.clone());
+                a.clone().nest("/a", a).nest("/b", router(services[1].clone(), jwt.clone()))
+            }
+        };
+        if options.demo {
+            app = app.merge(demo_router(services.clone(), jwt));
+        }
+        let failed = |error| ServeError::Listen(options.listen, error);
+        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address, app, services })
+    }
+
+    /// The address that is listened on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` is ready, then refuses new operations and lets running ones finish.
+    ///
+    /// # Errors
+    /// The listener failed.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        let services = self.services;
+        let drained = async move {
+            shutdown.await;
+            services.iter().for_each(Service::drain);
+        };
+        axum::serve(self.listener, self.app).with_graceful_shutdown(drained).await
+    }
+}

@@ -1,0 +1,232 @@
+//! Commit: one transaction that makes a bundle, or refuses all of it (`docs/protocol.md` sections 4 and 11).
+
+use super::Tables;
+use super::push::{self, PushSession};
+use super::scope::{self, StoredScope};
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+use crate::store::{Scope, StoreError, StoreResult};
+use rowtide::protocol::hash::{BundleHasher, HashedRow};
+use rowtide::protocol::ids::{BundleSeq, RowVersion, SourceId};
+use rowtide::protocol::message::{CommittedBundle, RowOp, WireKey};
+use rowtide::protocol::problem::{Conflict, ProblemCode};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde_json::value::RawValue;
+
+/// Commits a session. The inner error is a refusal whose side effect (the end of a session that can never be
+/// committed) is kept.
+pub(super) fn commit(
+    transaction: &Transaction<'_>,
+    tables: &Tables,
+    scope: &Scope,
+    source: &SourceId,
+    push_id: &str,
+    now_ms: i64,
+    limits: &Limits,
+) -> StoreResult<Result<CommittedBundle, Refusal>> {
+    let found = push::scope_of_session(transaction, scope, push_id, now_ms)?;
+    let session = push::session(transaction, found.id, source, push_id, now_ms)?;
+    if session.staged != session.planned {
+        let text = format!(
+            "staged row count {} does not match planned_row_count {}",
+            session.staged, session.planned
+        );
+        return Err(Refusal::new(ProblemCode::PushCommitInvalid, text).into());
+    }
+    scope::check_lease(transaction, scope, &found, session.lease_id.as_deref(), now_ms, limits)?;
+    let known = push::source(transaction, found.id, source)?;
+    push::refuse_retired(scope, source, &known)?;
+    if known.max_bundle + 1 != session.source_bundle_id.0 {
+        let text = format!("the sequence of source {source} moved to {} meanwhile", known.max_bundle);
+        return Err(Refusal::new(ProblemCode::SourceSequenceChanged, text).into());
+    }
+    if let Some(conflict) = first_conflict(transaction, tables, &found, &session)? {
+        push::drop_session(transaction, session.id)?;
+        let text = format!(
+            "{} conflict on {}.{} {}: expected version {}, got {}",
+            conflict.op.as_str().to_lowercase(),
+            conflict.schema,
+            conflict.table,
+            conflict.key.value,
+            conflict.server_row_version,
+            conflict.base_row_version
+        );
+        let refusal = Refusal::new(ProblemCode::PushConflict, text);
+        return Ok(Err(refusal.with(|problem| problem.conflict = Some(conflict))));
+    }
+    let seq = found.latest.next();
+    let hashes = hash(transaction, tables, scope, &session, seq)?;
+    if session.request_hash.as_ref().is_some_and(|expected| *expected != hashes.request) {
+        push::drop_session(transaction, session.id)?;
+        let text = "the staged rows do not have the session's canonical_request_hash";
+        return Ok(Err(Refusal::new(ProblemCode::PushCommitInvalid, text)));
+    }
+    write(transaction, &found, source, &session, seq, &hashes)?;
+    push::drop_session(transaction, session.id)?;
+    retain(transaction, &found, seq, limits)?;
+    Ok(Ok(CommittedBundle {
+        bundle_seq: seq,
+        source_id: source.clone(),
+        source_bundle_id: session.source_bundle_id,
+        row_count: session.planned,
+        bundle_hash: hashes.bundle,
+        canonical_request_hash: session.request_hash,
+    }))
+}
+
+/// The first row, in ordinal order, whose base is not what the store has.
+fn first_conflict(
+    transaction: &Transaction<'_>,
+    tables: &Tables,
+    scope: &StoredScope,
+    session: &PushSession,
+) -> StoreResult<Option<Conflict>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT p.table_id, p.key, p.op, p.base_row_version, ifnull(r.row_version, 0), ifnull(r.deleted, 0), r.payload
+         FROM push_rows AS p
+         LEFT JOIN rows AS r ON r.scope_id = ?1 AND r.table_id = p.table_id AND r.key = p.key
+         WHERE p.session_id = ?2 AND NOT CASE
+             WHEN p.op = 'INSERT' AND r.key IS NULL THEN p.base_row_version = 0
+             WHEN p.op = 'INSERT' THEN r.deleted = 1 AND r.row_version = p.base_row_version
+             ELSE r.key IS NOT NULL AND r.deleted = 0 AND r.row_version = p.base_row_version END
+         ORDER BY p.row_ordinal LIMIT 1",
+    )?;
+    let found = statement
+        .query_row([scope.id, session.id], |row| {
+            let payload: Option<String> = row.get(6)?;
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, String>(1)?,
+                op(row, 2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                payload,
+            ))
+        })
+        .optional()?;
+    let Some((table_id, key, op, base, version, deleted, payload)) = found else { return Ok(None) };
+    let table = tables.by_id(table_id)?;
+    let server_row = payload
+        .map(RawValue::from_string)
+        .transpose()
+        .map_err(|_| StoreError::Failed("a stored payload is not JSON".into()))?;
+    Ok(Some(Conflict {
+        schema: tables.schema.clone(),
+        table: table.name.clone(),
+        key: WireKey { column: table.key_column.clone().into(), value: key.into() },
+        op,
+        base_row_version: RowVersion(base),
+        server_row_version: RowVersion(version),
+        server_row_deleted: deleted,
+        server_row: server_row.filter(|_| !deleted),
+    }))
+}
+
+pub(super) fn op(row: &Row<'_>, index: usize) -> rusqlite::Result<RowOp> {
+    row.get_ref(index)?.as_str().ok().and_then(RowOp::parse).ok_or(rusqlite::Error::InvalidQuery)
+}
+
+struct Hashes {
+    request: String,
+    bundle: String,
+    bytes: i64,
+}
+
+/// Both hashes in one walk over the staged rows.
+fn hash(
+    transaction: &Transaction<'_>,
+    tables: &Tables,
+    scope: &Scope,
+    session: &PushSession,
+    seq: BundleSeq,
+) -> StoreResult<Hashes> {
+    let mut request = BundleHasher::new(scope.generation);
+    let mut bundle = BundleHasher::new(scope.generation);
+    let mut bytes = 0;
+    let mut statement = transaction.prepare_cached(
+        "SELECT table_id, key, op, base_row_version, payload FROM push_rows WHERE session_id = ?1 ORDER BY row_ordinal",
+    )?;
+    let mut rows = statement.query([session.id])?;
+    let not_json = |_| StoreError::Failed("a staged payload is not JSON".into());
+    while let Some(row) = rows.next()? {
+        let table = tables.by_id(row.get(0)?)?;
+        let payload = row.get_ref(4)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+        let hashed = HashedRow {
+            schema: &tables.schema,
+            table: &table.name,
+            key_column: &table.key_column,
+            key: row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?,
+            op: op(row, 2)?,
+            payload,
+        };
+        if session.request_hash.is_some() {
+            request.request_row(&hashed, RowVersion(row.get(3)?)).map_err(not_json)?;
+        }
+        bundle.committed_row(&hashed, seq.into()).map_err(not_json)?;
+        bytes += i64::try_from(payload.map_or(0, str::len)).unwrap_or(i64::MAX);
+    }
+    Ok(Hashes { request: request.finish(), bundle: bundle.finish(), bytes })
+}
+
+fn write(
+    transaction: &Transaction<'_>,
+    scope: &StoredScope,
+    source: &SourceId,
+    session: &PushSession,
+    seq: BundleSeq,
+    hashes: &Hashes,
+) -> StoreResult<()> {
+    let parameters = [scope.id, seq.0, session.id];
+    transaction.execute(
+        "INSERT INTO rows (scope_id, table_id, key, row_version, deleted, fixed_bytes, payload)
+         SELECT ?1, table_id, key, ?2, op = 'DELETE', fixed_bytes, payload FROM push_rows WHERE session_id = ?3
+         ON CONFLICT (scope_id, table_id, key) DO UPDATE SET row_version = excluded.row_version,
+             deleted = excluded.deleted, fixed_bytes = excluded.fixed_bytes, payload = excluded.payload",
+        parameters,
+    )?;
+    transaction.execute(
+        "INSERT INTO bundle_rows (scope_id, bundle_seq, row_ordinal, table_id, key, op, payload)
+         SELECT ?1, ?2, row_ordinal, table_id, key, op, payload FROM push_rows WHERE session_id = ?3",
+        parameters,
+    )?;
+    transaction.execute(
+        "INSERT INTO bundles (scope_id, bundle_seq, source_id, source_bundle_id, row_count, byte_count, bundle_hash, request_hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            scope.id,
+            seq.0,
+            source.as_str(),
+            session.source_bundle_id.0,
+            session.planned,
+            hashes.bytes,
+            hashes.bundle,
+            session.request_hash
+        ],
+    )?;
+    transaction.execute(
+        "INSERT INTO sources (scope_id, source_id, state, max_source_bundle_id) VALUES (?1, ?2, 'active', ?3)
+         ON CONFLICT (scope_id, source_id) DO UPDATE SET state = 'active', max_source_bundle_id = ?3",
+        params![scope.id, source.as_str(), session.source_bundle_id.0],
+    )?;
+    transaction.execute(
+        "UPDATE scopes SET initialized = 1, lease_id = NULL, lease_source = NULL, latest_bundle_seq = ?2
+         WHERE scope_id = ?1",
+        [scope.id, seq.0],
+    )?;
+    Ok(())
+}
+
+/// Advances the floor, a batch at a time.
+fn retain(
+    transaction: &Transaction<'_>,
+    scope: &StoredScope,
+    latest: BundleSeq,
+    limits: &Limits,
+) -> StoreResult<()> {
+    let wanted = latest.0 - limits.retained_bundles;
+    if wanted <= scope.floor.0 {
+        return Ok(());
+    }
+    scope::prune(transaction, scope.id, BundleSeq(wanted.min(scope.floor.0 + limits.prune_batch)))
+}

@@ -1,0 +1,296 @@
+//! Push sessions: create, stage, delete (`docs/protocol.md` section 4).
+
+use super::Tables;
+use super::scope::{self, StoredScope};
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+use crate::store::{Scope, StagedRow, StoreResult};
+use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId};
+use rowtide::protocol::message::{CommittedBundle, PushSessionReply, PushSessionRequest};
+use rowtide::protocol::problem::ProblemCode;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+/// What is known of a source.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    pub(super) known: bool,
+    pub(super) retired: bool,
+    pub(super) max_bundle: i64,
+    pub(super) replaced_by: Option<SourceId>,
+}
+
+/// Reads a source.
+pub(super) fn source(connection: &Connection, scope_id: i64, source: &SourceId) -> StoreResult<Source> {
+    let mut statement = connection.prepare_cached(
+        "SELECT state, max_source_bundle_id, replaced_by FROM sources WHERE scope_id = ?1 AND source_id = ?2",
+    )?;
+    let found = statement.query_row(params![scope_id, source.as_str()], |row| {
+        let replaced_by: Option<String> = row.get(2)?;
+        Ok(Source {
+            known: true,
+            retired: row.get::<_, String>(0)? == "retired",
+            max_bundle: row.get(1)?,
+            replaced_by: replaced_by.as_deref().and_then(SourceId::parse),
+        })
+    });
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+/// Refuses a retired source, naming its replacement.
+pub(super) fn refuse_retired(scope: &Scope, id: &SourceId, source: &Source) -> Result<(), Refusal> {
+    if !source.retired {
+        return Ok(());
+    }
+    let by = source.replaced_by.as_ref().map_or_else(String::new, |by| format!(" and replaced by {by}"));
+    let text = format!("source {id} for user {} was retired{by}", scope.user);
+    Err(Refusal::new(ProblemCode::SourceRetired, text).with(|problem| {
+        problem.source_id = Some(id.clone());
+        problem.replaced_by_source_id = source.replaced_by.clone();
+    }))
+}
+
+/// Opens a session, or says that the bundle was committed before.
+pub(super) fn create(
+    transaction: &Transaction<'_>,
+    scope: &Scope,
+    id: &SourceId,
+    request: &PushSessionRequest,
+    now_ms: i64,
+    limits: &Limits,
+) -> StoreResult<PushSessionReply> {
+    let Some(found) = scope::find(transaction, scope, now_ms)? else {
+        return Err(scope::uninitialized(scope).into());
+    };
+    purge_expired(transaction, found.id, now_ms)?;
+    // The committed tuple is looked up first, so a lost answer to the very commit that used up the lease is
+    // recovered even by a client that still sends it.
+    if let Some(bundle) = committed(transaction, &found, id, request.source_bundle_id)? {
+        return Ok(PushSessionReply::AlreadyCommitted(bundle));
+    }
+    scope::check_lease(transaction, scope, &found, request.initialization_id.as_deref(), now_ms, limits)?;
+    let known = source(transaction, found.id, id)?;
+    refuse_retired(scope, id, &known)?;
+    let expected = known.max_bundle + 1;
+    let asked = request.source_bundle_id.0;
+    if asked < expected {
+        let text = format!(
+            "source tuple ({id}, {asked}) for user {} is older than retained duplicate history; \
+             max committed source_bundle_id is {}",
+            scope.user, known.max_bundle
+        );
+        return Err(Refusal::new(ProblemCode::HistoryPruned, text).into());
+    }
+    if asked > expected {
+        let text = format!(
+            "source {id} for user {} expected next source_bundle_id {expected}, got {asked}",
+            scope.user
+        );
+        return Err(Refusal::new(ProblemCode::SourceSequenceOutOfOrder, text).into());
+    }
+    let mut staging = transaction.prepare_cached(
+        "SELECT session_id FROM push_sessions WHERE scope_id = ?1 AND source_id = ?2 AND source_bundle_id = ?3",
+    )?;
+    let stale = staging
+        .query_map(params![found.id, id.as_str(), asked], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    for session in stale {
+        drop_session(transaction, session)?;
+    }
+    let push_id = Uuid::new_v4().to_string();
+    transaction.execute(
+        "INSERT INTO push_sessions (push_id, scope_id, source_id, source_bundle_id, planned_row_count, lease_id,
+                                    request_hash, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            push_id,
+            found.id,
+            id.as_str(),
+            asked,
+            request.planned_row_count,
+            request.initialization_id,
+            request.canonical_request_hash,
+            now_ms + limits.session_ttl_seconds * 1000
+        ],
+    )?;
+    Ok(PushSessionReply::Staging {
+        push_id,
+        planned_row_count: request.planned_row_count,
+        next_expected_row_ordinal: 0,
+        canonical_request_hash: request.canonical_request_hash.clone(),
+    })
+}
+
+/// The bundle of a tuple, where it is retained.
+fn committed(
+    connection: &Connection,
+    scope: &StoredScope,
+    source: &SourceId,
+    id: SourceBundleId,
+) -> StoreResult<Option<CommittedBundle>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT bundle_seq, row_count, bundle_hash, request_hash FROM bundles
+         WHERE scope_id = ?1 AND source_id = ?2 AND source_bundle_id = ?3 AND bundle_seq > ?4",
+    )?;
+    let found = statement.query_row(params![scope.id, source.as_str(), id.0, scope.floor.0], |row| {
+        Ok(CommittedBundle {
+            bundle_seq: BundleSeq(row.get(0)?),
+            source_id: source.clone(),
+            source_bundle_id: id,
+            row_count: row.get(1)?,
+            bundle_hash: row.get(2)?,
+            canonical_request_hash: row.get(3)?,
+        })
+    });
+    Ok(found.optional()?)
+}
+
+/// A session of the caller.
+#[derive(Debug)]
+pub(super) struct PushSession {
+    pub(super) id: i64,
+    pub(super) source_bundle_id: SourceBundleId,
+    pub(super) planned: i64,
+    pub(super) staged: i64,
+    pub(super) lease_id: Option<String>,
+    pub(super) request_hash: Option<String>,
+}
+
+/// Finds a session; another user's does not exist, another source's is forbidden.
+pub(super) fn session(
+    connection: &Connection,
+    scope_id: i64,
+    source: &SourceId,
+    push_id: &str,
+    now_ms: i64,
+) -> StoreResult<PushSession> {
+    let mut statement = connection.prepare_cached(
+        "SELECT session_id, source_id, source_bundle_id, planned_row_count, staged_rows, lease_id, request_hash, expires_at
+         FROM push_sessions WHERE push_id = ?1 AND scope_id = ?2",
+    )?;
+    let found = statement
+        .query_row(params![push_id, scope_id], |row| {
+            let session = PushSession {
+                id: row.get(0)?,
+                source_bundle_id: SourceBundleId(row.get(2)?),
+                planned: row.get(3)?,
+                staged: row.get(4)?,
+                lease_id: row.get(5)?,
+                request_hash: row.get(6)?,
+            };
+            Ok((session, row.get::<_, String>(1)?, row.get::<_, i64>(7)?))
+        })
+        .optional()?;
+    let Some((session, owner, expires_at)) = found else {
+        let text = format!("push session {push_id} was not found");
+        return Err(Refusal::new(ProblemCode::PushSessionNotFound, text).into());
+    };
+    if owner != source.as_str() {
+        let text = format!("push session {push_id} belongs to another source");
+        return Err(Refusal::new(ProblemCode::PushSessionForbidden, text).into());
+    }
+    if expires_at <= now_ms {
+        let text = format!("push session {push_id} has expired");
+        return Err(Refusal::new(ProblemCode::PushSessionExpired, text).into());
+    }
+    Ok(session)
+}
+
+/// The scope of a session that is asked for; without one there is no session either.
+pub(super) fn scope_of_session(
+    connection: &Connection,
+    scope: &Scope,
+    push_id: &str,
+    now_ms: i64,
+) -> StoreResult<StoredScope> {
+    scope::find(connection, scope, now_ms)?.ok_or_else(|| {
+        Refusal::new(ProblemCode::PushSessionNotFound, format!("push session {push_id} was not found")).into()
+    })
+}
+
+/// Stages a chunk; answers the next ordinal.
+#[allow(clippy::too_many_arguments)] // one request
+pub(super) fn stage(
+    transaction: &Transaction<'_>,
+    tables: &Tables,
+    scope: &Scope,
+    source: &SourceId,
+    push_id: &str,
+    start: i64,
+    rows: &[StagedRow],
+    now_ms: i64,
+    limits: &Limits,
+) -> StoreResult<i64> {
+    let found = scope_of_session(transaction, scope, push_id, now_ms)?;
+    let session = session(transaction, found.id, source, push_id, now_ms)?;
+    scope::check_lease(transaction, scope, &found, session.lease_id.as_deref(), now_ms, limits)?;
+    if start != session.staged {
+        let text =
+            format!("push session {push_id} expected start_row_ordinal {}, got {start}", session.staged);
+        return Err(Refusal::new(ProblemCode::PushChunkOutOfOrder, text).into());
+    }
+    let end = start + i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let invalid = |text: String| Refusal::new(ProblemCode::PushChunkInvalid, text);
+    if end > session.planned {
+        return Err(invalid(format!("{end} rows exceed planned_row_count {}", session.planned)).into());
+    }
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO push_rows (session_id, row_ordinal, table_id, key, op, base_row_version, fixed_bytes, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+    )?;
+    for (ordinal, row) in (start..).zip(rows) {
+        let table = tables.by_name(&row.table)?;
+        let added = insert.execute(params![
+            session.id,
+            ordinal,
+            table.id,
+            row.key,
+            row.op.as_str(),
+            row.base.0,
+            row.fixed_bytes,
+            row.payload
+        ])?;
+        if added == 0 {
+            return Err(invalid(format!(
+                "a row of {}.{} comes twice in the push session",
+                tables.schema, row.table
+            ))
+            .into());
+        }
+    }
+    transaction.execute(
+        "UPDATE push_sessions SET staged_rows = ?2, expires_at = ?3 WHERE session_id = ?1",
+        [session.id, end, now_ms + limits.session_ttl_seconds * 1000],
+    )?;
+    Ok(end)
+}
+
+/// Abandons a session.
+pub(super) fn delete(
+    transaction: &Transaction<'_>,
+    scope: &Scope,
+    source: &SourceId,
+    push_id: &str,
+) -> StoreResult<()> {
+    let found = scope_of_session(transaction, scope, push_id, 0)?;
+    let session = session(transaction, found.id, source, push_id, 0)?;
+    drop_session(transaction, session.id)
+}
+
+/// Deletes a session and what it staged.
+pub(super) fn drop_session(transaction: &Transaction<'_>, session: i64) -> StoreResult<()> {
+    transaction.prepare_cached("DELETE FROM push_rows WHERE session_id = ?1")?.execute([session])?;
+    transaction.prepare_cached("DELETE FROM push_sessions WHERE session_id = ?1")?.execute([session])?;
+    Ok(())
+}
+
+fn purge_expired(transaction: &Transaction<'_>, scope_id: i64, now_ms: i64) -> StoreResult<()> {
+    let mut statement = transaction
+        .prepare_cached("SELECT session_id FROM push_sessions WHERE scope_id = ?1 AND expires_at <= ?2")?;
+    let expired =
+        statement.query_map([scope_id, now_ms], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    for session in expired {
+        drop_session(transaction, session)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! Snapshot sessions: a frozen copy of the live rows, served by ordinal (`docs/protocol.md` section 7).
+
+use super::Tables;
+use super::push::{self, refuse_retired};
+use super::scope::{self, StoredScope, rfc3339};
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+use crate::store::{RowPage, Scope, SnapshotPage, StoreResult};
+use crate::upload::write_snapshot_row;
+use rowtide::protocol::ids::{BundleSeq, SourceId};
+use rowtide::protocol::message::{SnapshotSession, SourceReplacement};
+use rowtide::protocol::problem::ProblemCode;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+/// Copies the live rows into a new session, in SQL alone, and replaces the source where that is asked for.
+pub(super) fn create(
+    transaction: &Transaction<'_>,
+    scope: &Scope,
+    source: &SourceId,
+    replacement: Option<&SourceReplacement>,
+    now_ms: i64,
+    limits: &Limits,
+) -> StoreResult<SnapshotSession> {
+    let found = scope::initialized(transaction, scope, now_ms)?;
+    match replacement {
+        Some(replacement) => replace_source(transaction, scope, &found, source, replacement)?,
+        None => refuse_retired(scope, source, &push::source(transaction, found.id, source)?)?,
+    }
+    purge_expired(transaction, found.id, now_ms)?;
+    let exact = scope.generation.accounts_snapshot_bytes();
+    let row_bytes = if exact { "fixed_bytes + length(row_version)" } else { "octet_length(payload)" };
+    let (row_count, byte_count, widest): (i64, i64, i64) = transaction.query_row(
+        &format!(
+            "SELECT count(*), ifnull(sum({row_bytes}), 0), ifnull(max({row_bytes}), 0) FROM rows
+             WHERE scope_id = ?1 AND deleted = 0"
+        ),
+        [found.id],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    if exact && widest > limits.max_bytes_per_snapshot_row {
+        return Err(too_large("row_byte_count", widest, limits.max_bytes_per_snapshot_row).into());
+    }
+    let snapshot_id = Uuid::new_v4().to_string();
+    let expires_at = now_ms + limits.session_ttl_seconds * 1000;
+    transaction.execute(
+        "INSERT INTO snapshots (snapshot_id, scope_id, source_id, bundle_seq, row_count, byte_count, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![snapshot_id, found.id, source.as_str(), found.latest.0, row_count, byte_count, expires_at],
+    )?;
+    transaction.execute(
+        "INSERT INTO snapshot_rows (session_id, row_ordinal, table_id, key, row_version, payload)
+         SELECT ?2, row_number() OVER (ORDER BY table_id, key) - 1, table_id, key, row_version, payload
+         FROM rows WHERE scope_id = ?1 AND deleted = 0",
+        [found.id, transaction.last_insert_rowid()],
+    )?;
+    Ok(SnapshotSession {
+        snapshot_id,
+        snapshot_bundle_seq: found.latest,
+        row_count,
+        byte_count,
+        expires_at: rfc3339(expires_at),
+    })
+}
+
+fn too_large(dimension: &str, actual: i64, limit: i64) -> Refusal {
+    let text = format!("snapshot {dimension} {actual} exceeds the limit {limit}");
+    Refusal::new(ProblemCode::SnapshotSessionLimitExceeded, text).with(|problem| {
+        problem.dimension = Some(dimension.to_owned());
+        problem.actual = Some(actual);
+        problem.limit = Some(limit);
+    })
+}
+
+/// Retires a source for a new one; the same pair again is the same answer.
+fn replace_source(
+    transaction: &Transaction<'_>,
+    scope: &Scope,
+    found: &StoredScope,
+    source: &SourceId,
+    replacement: &SourceReplacement,
+) -> StoreResult<()> {
+    let invalid = |text: &str| Refusal::new(ProblemCode::SourceReplacementInvalid, text);
+    let (old, new) = (&replacement.previous_source_id, &replacement.new_source_id);
+    if old != source || new == old {
+        return Err(invalid(
+            "previous_source_id must be the request's source, and new_source_id another one",
+        )
+        .into());
+    }
+    let previous = push::source(transaction, found.id, old)?;
+    let next = push::source(transaction, found.id, new)?;
+    if previous.retired {
+        if previous.replaced_by.as_ref() == Some(new) {
+            return Ok(());
+        }
+        refuse_retired(scope, old, &previous)?;
+    }
+    if next.known {
+        return Err(invalid("new_source_id is known already; mint a new one").into());
+    }
+    transaction.execute(
+        "INSERT INTO sources (scope_id, source_id, state, replaced_by) VALUES (?1, ?2, 'retired', ?3)
+         ON CONFLICT (scope_id, source_id) DO UPDATE SET state = 'retired', replaced_by = ?3",
+        params![found.id, old.as_str(), new.as_str()],
+    )?;
+    transaction.execute(
+        "INSERT INTO sources (scope_id, source_id, state) VALUES (?1, ?2, 'reserved')",
+        params![found.id, new.as_str()],
+    )?;
+    Ok(())
+}
+
+fn session(
+    connection: &Connection,
+    scope: &Scope,
+    source: &SourceId,
+    snapshot_id: &str,
+) -> StoreResult<(i64, SnapshotSession, i64)> {
+    let not_found = || {
+        let text = format!("snapshot session {snapshot_id} was not found");
+        Refusal::new(ProblemCode::SnapshotSessionNotFound, text)
+    };
+    let found = scope::find(connection, scope, 0)?.ok_or_else(not_found)?;
+    let (id, owner, session, expires_at) = connection
+        .prepare_cached(
+            "SELECT session_id, source_id, bundle_seq, row_count, byte_count, expires_at FROM snapshots
+             WHERE snapshot_id = ?1 AND scope_id = ?2",
+        )?
+        .query_row(params![snapshot_id, found.id], |row| {
+            let expires_at: i64 = row.get(5)?;
+            let session = SnapshotSession {
+                snapshot_id: snapshot_id.to_owned(),
+                snapshot_bundle_seq: BundleSeq(row.get(2)?),
+                row_count: row.get(3)?,
+                byte_count: row.get(4)?,
+                expires_at: rfc3339(expires_at),
+            };
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, session, expires_at))
+        })
+        .optional()?
+        .ok_or_else(not_found)?;
+    if owner != source.as_str() {
+        let text = format!("snapshot session {snapshot_id} belongs to another source");
+        return Err(Refusal::new(ProblemCode::SnapshotSessionForbidden, text).into());
+    }
+    Ok((id, session, expires_at))
+}
+
+/// One chunk, bounded in rows and bytes. Where not even one row fits, GEN-B is told how much it needs.
+#[allow(clippy::too_many_arguments)] // one request
+pub(super) fn rows(
+    connection: &Connection,
+    tables: &Tables,
+    scope: &Scope,
+    source: &SourceId,
+    snapshot_id: &str,
+    after: i64,
+    max_rows: i64,
+    max_bytes: i64,
+    now_ms: i64,
+) -> StoreResult<SnapshotPage> {
+    let (id, head, expires_at) = session(connection, scope, source, snapshot_id)?;
+    if expires_at <= now_ms {
+        let text = format!("snapshot session {snapshot_id} has expired");
+        return Err(Refusal::new(ProblemCode::SnapshotSessionExpired, text).into());
+    }
+    if after > head.row_count {
+        let text = format!("after_row_ordinal {after} is beyond {} rows", head.row_count);
+        return Err(Refusal::new(ProblemCode::SnapshotChunkInvalid, text).into());
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT table_id, key, row_version, payload FROM snapshot_rows
+         WHERE session_id = ?1 AND row_ordinal >= ?2 ORDER BY row_ordinal LIMIT ?3",
+    )?;
+    let mut found = statement.query([id, after, max_rows])?;
+    let (mut rows, mut object) = (String::from("["), String::new());
+    let (mut count, mut bytes) = (0, 0);
+    while let Some(row) = found.next()? {
+        let table = tables.by_id(row.get(0)?)?;
+        let key = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let version = row.get::<_, i64>(2)?.to_string();
+        let payload = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
+        object.clear();
+        write_snapshot_row(
+            &tables.schema,
+            &table.name,
+            &table.key_column,
+            key,
+            &version,
+            payload,
+            &mut object,
+        );
+        let size = i64::try_from(object.len()).unwrap_or(i64::MAX);
+        if bytes + size > max_bytes {
+            if count > 0 {
+                break;
+            }
+            if scope.generation.accounts_snapshot_bytes() {
+                let text = format!("the next snapshot row needs {size} bytes");
+                let refusal = Refusal::new(ProblemCode::SnapshotChunkTooSmall, text);
+                return Err(refusal.with(|problem| problem.required_byte_count = Some(size)).into());
+            }
+        }
+        if count > 0 {
+            rows.push(',');
+        }
+        rows.push_str(&object);
+        count += 1;
+        bytes += size;
+    }
+    rows.push(']');
+    Ok(RowPage { has_more: after + count < head.row_count, head, rows, count, bytes })
+}
+
+/// Ends a session.
+pub(super) fn delete(
+    transaction: &Transaction<'_>,
+    scope: &Scope,
+    source: &SourceId,
+    snapshot_id: &str,
+) -> StoreResult<()> {
+    let (id, ..) = session(transaction, scope, source, snapshot_id)?;
+    drop_session(transaction, id)
+}
+
+fn drop_session(transaction: &Transaction<'_>, id: i64) -> StoreResult<()> {
+    transaction.execute("DELETE FROM snapshot_rows WHERE session_id = ?1", [id])?;
+    transaction.execute("DELETE FROM snapshots WHERE session_id = ?1", [id])?;
+    Ok(())
+}
+
+fn purge_expired(transaction: &Transaction<'_>, scope_id: i64, now_ms: i64) -> StoreResult<()> {
+    let mut statement = transaction
+        .prepare_cached("SELECT session_id FROM snapshots WHERE scope_id = ?1 AND expires_at <= ?2")?;
+    let expired =
+        statement.query_map([scope_id, now_ms], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    for id in expired {
+        drop_session(transaction, id)?;
+    }
+    Ok(())
+}
