@@ -20,10 +20,10 @@ pub(crate) fn execute(connection: &Connection, sql: &str, arguments: &[SqlValue]
     let mut statement = connection.prepare_cached(sql)?;
     if statement.column_count() > 0 {
         // A RETURNING clause or a SELECT: run it to its end, the rows are not asked for.
-        let before = connection.total_changes();
+        let reads_only = statement.readonly();
         let mut found = statement.query(params_from_iter(arguments))?;
         while found.next()?.is_some() {}
-        return Ok(changes(connection.total_changes() - before));
+        return Ok(if reads_only { 0 } else { changes(connection.changes()) });
     }
     let changed = statement.execute(params_from_iter(arguments))?;
     Ok(i64::try_from(changed).unwrap_or(i64::MAX))
@@ -35,13 +35,19 @@ fn changes(count: u64) -> i64 {
 
 /// Runs several statements separated by semicolons, without arguments.
 pub(crate) fn execute_script(connection: &Connection, sql: &str) -> Result<i64> {
-    let before = connection.total_changes();
+    let mut changed = 0;
     let mut batch = rusqlite::Batch::new(connection, sql);
     while let Some(mut statement) = batch.next()? {
+        let reads_only = statement.readonly();
         let mut found = statement.query([])?;
         while found.next()?.is_some() {}
+        drop(found);
+        if !reads_only {
+            // What triggers change does not count, as in SQLite's own sense.
+            changed += changes(connection.changes());
+        }
     }
-    Ok(changes(connection.total_changes() - before))
+    Ok(changed)
 }
 
 /// Runs one statement for each list of arguments.
