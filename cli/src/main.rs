@@ -48,11 +48,13 @@ enum Command {
     /// Runs SQL statements in one transaction.
     Exec {
         /// One or more statements.
+        #[arg(allow_hyphen_values = true)]
         sql: String,
     },
     /// Prints the rows of a query, one JSON object each.
     Query {
         /// One statement that only reads.
+        #[arg(allow_hyphen_values = true)]
         sql: String,
     },
     /// Inserts the rows of an NDJSON file in one transaction.

@@ -371,7 +371,7 @@ struct NoTokens;
 #[async_trait]
 impl TokenProvider for NoTokens {
     async fn token(&self, _: TokenReason) -> Result<String, TokenError> {
-        Err(TokenError("no token provider is configured".into()))
+        Err(TokenError::Denied("no token provider is configured".into()))
     }
 }
 

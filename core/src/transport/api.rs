@@ -374,8 +374,12 @@ fn to_json(message: &impl serde::Serialize) -> String {
 }
 
 fn no_token(error: crate::transport::TokenError) -> Refusal {
+    let kind = match error {
+        crate::transport::TokenError::Offline(_) => ErrorKind::Network,
+        crate::transport::TokenError::Denied(_) => ErrorKind::Authentication,
+    };
     Refusal::Failure(Error::with_source(
-        ErrorKind::Authentication,
+        kind,
         format!("the token provider gave no token: {error}"),
         error,
     ))

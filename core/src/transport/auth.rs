@@ -20,10 +20,17 @@ pub enum TokenReason {
     Rejected,
 }
 
-/// The host cannot give a token now. The operation ends with an authentication error; nothing is lost.
+/// The host cannot give a token now. The operation ends with an error; nothing is lost.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct TokenError(pub String);
+#[non_exhaustive]
+pub enum TokenError {
+    /// The identity service cannot be reached; reported as a network error, to be tried again later.
+    #[error("{0}")]
+    Offline(String),
+    /// The user has to sign in again; reported as an authentication error. Say why without secrets.
+    #[error("{0}")]
+    Denied(String),
+}
 
 /// The host's way to an access token. Called without any lock or transaction held, one call at a time.
 #[async_trait]
