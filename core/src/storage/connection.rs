@@ -7,22 +7,34 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 const READERS: usize = 2;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// A connection on a thread of its own. Dropping it lets running work finish, then closes.
+/// A connection on a thread of its own. Dropping it waits for running work, then closes the connection.
 #[derive(Debug)]
 struct Worker {
-    jobs: mpsc::Sender<Job>,
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            // Jobs never panic past their own guard, so there is nothing to report.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Worker {
     fn spawn(name: &str, mut connection: Connection) -> Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 while let Ok(job) = queue.recv() {
@@ -30,7 +42,7 @@ impl Worker {
                 }
             })
             .map_err(|source| StorageError::File { path: "database thread".into(), source })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     async fn run<T, F>(&self, work: F) -> Result<T>
@@ -44,7 +56,8 @@ impl Worker {
             // Nobody waits any more: the work is done and durable all the same.
             let _ = reply.send(result.unwrap_or(Err(StorageError::Panicked)));
         });
-        self.jobs.send(job).map_err(|_| StorageError::Closed)?;
+        let jobs = self.jobs.as_ref().ok_or(StorageError::Closed)?;
+        jobs.send(job).map_err(|_| StorageError::Closed)?;
         answer.await.map_err(|_| StorageError::Closed)?
     }
 }

@@ -1,1 +1,11 @@
-//! x
+//! What the suites share: a real server in process with a vocabulary of faults, devices, contract data.
+
+mod contracts;
+mod device;
+mod faults;
+mod server;
+
+pub use contracts::contract;
+pub use device::{Device, FixedTokens, NOTES, Notes};
+pub use faults::{Endpoint, Fault};
+pub use server::{Exchange, TestServer};

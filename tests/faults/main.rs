@@ -1,0 +1,166 @@
+//! Every fault at every endpoint, then a restart: nothing lost, nothing twice, nothing half-visible.
+#![allow(clippy::unwrap_used)]
+
+use rowtide::protocol::profile::WireGeneration;
+use rowtide_server::Limits;
+use rowtide_tests::{Device, Endpoint, Fault, Notes, TestServer};
+
+const BOTH: [WireGeneration; 2] = [WireGeneration::A, WireGeneration::B];
+
+fn faults() -> Vec<Fault> {
+    vec![
+        Fault::DropRequest,
+        Fault::ApplyThenDropReply,
+        Fault::ApplyThenTruncateReply,
+        Fault::Answer(500, String::new()),
+        Fault::Answer(503, "{\"error\":\"service_unavailable\",\"message\":\"draining\"}".into()),
+        Fault::Answer(200, "<html>a captive portal</html>".into()),
+        Fault::Answer(200, "{}".into()),
+    ]
+}
+
+/// Small pages, so that each transfer has several steps to fail in.
+fn server(generation: WireGeneration) -> TestServer {
+    let limits = Limits { default_rows_per_chunk: 4, max_rows_per_chunk: 4, bytes_per_pull: 300, ..Limits::default() };
+    TestServer::with_limits(generation, &Notes::TABLES, limits)
+}
+
+const SEED: &str = "INSERT INTO notes (id, title) VALUES
+    ('n1', 'a'), ('n2', 'a'), ('n3', 'a'), ('n4', 'a'), ('n5', 'a'), ('n6', 'a'), ('n7', 'a'), ('n8', 'a'), ('n9', 'a')";
+
+/// Attaches and syncs until it works, reopening the database after each failure.
+async fn persist(device: &mut Device, user: &str) {
+    for _ in 0..12 {
+        let attached = device.client().attach(user).await;
+        let done = match attached {
+            Ok(_) => device.client().sync().await.is_ok(),
+            Err(_) => false,
+        };
+        if done {
+            return;
+        }
+        device.reopen().await;
+    }
+    panic!("the device never recovered: {:?}", device.client().sync().await);
+}
+
+/// A device seeds, another hydrates, both edit and sync; one endpoint fails on the way.
+async fn live(generation: WireGeneration, endpoint: Endpoint, skip: usize, times: usize, fault: Fault) {
+    let server = server(generation);
+    server.fail(endpoint, skip, times, fault.clone());
+    let mut a = Device::notes(&server, "ada").await;
+    let mut b = Device::notes(&server, "ada").await;
+    a.exec(SEED).await;
+    persist(&mut a, "ada").await;
+    persist(&mut b, "ada").await;
+    a.exec("UPDATE notes SET title = 'by a' WHERE id IN ('n1', 'n2'); DELETE FROM notes WHERE id = 'n9'").await;
+    b.exec("UPDATE notes SET stars = 5 WHERE id IN ('n3', 'n4', 'n5', 'n6', 'n7'); INSERT INTO notes (id) VALUES ('m1')").await;
+    for _ in 0..2 {
+        persist(&mut a, "ada").await;
+        persist(&mut b, "ada").await;
+    }
+    let context = format!("{generation:?} {endpoint:?} skip {skip} times {times} {fault:?}");
+    assert_eq!(a.dump().await, b.dump().await, "{context}");
+    let summary = "SELECT group_concat(id || title || ifnull(stars, ''), ' ') FROM (SELECT * FROM notes ORDER BY id)";
+    let expected = "m1 n1by a n2by a n3a5 n4a5 n5a5 n6a5 n7a5 n8a";
+    assert_eq!(a.text(summary).await, expected, "{context}");
+    assert_eq!((a.pending().await, b.pending().await), (0, 0), "{context}");
+    // The server's history has every change once.
+    let c = Device::notes(&server, "ada").await;
+    server.heal();
+    c.attach().await;
+    assert_eq!(c.dump().await, a.dump().await, "{context}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_fault_at_any_call_of_any_endpoint_is_recovered_from() {
+    for generation in BOTH {
+        for endpoint in Endpoint::ALL {
+            for fault in faults() {
+                for skip in 0..3 {
+                    live(generation, endpoint, skip, 1, fault.clone()).await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_fails_many_times_is_recovered_from() {
+    for generation in BOTH {
+        for endpoint in Endpoint::ALL {
+            for fault in [Fault::DropRequest, Fault::ApplyThenDropReply, Fault::Answer(502, String::new())] {
+                live(generation, endpoint, 0, 8, fault).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_to_the_very_first_commit_is_found_committed_and_not_sent_again() {
+    for generation in BOTH {
+        let server = server(generation);
+        let mut a = Device::notes(&server, "ada").await;
+        a.exec(SEED).await;
+        a.attach().await;
+        server.fail(Endpoint::PushCommit, 0, 1, Fault::ApplyThenDropReply);
+        server.fail(Endpoint::PushCreate, 1, 99, Fault::DropRequest);
+        assert!(a.client().sync().await.is_err());
+        a.reopen().await;
+        server.heal();
+        server.take_exchanges();
+        a.sync().await;
+        let sent = server.take_exchanges();
+        assert!(sent.iter().all(|exchange| exchange.endpoint != Endpoint::PushChunk), "nothing is uploaded twice");
+        assert_eq!(a.pending().await, 0);
+        assert_eq!(a.client().status().await.unwrap().checkpoint.0, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_goes_on_where_it_stopped() {
+    for generation in BOTH {
+        let server = server(generation);
+        let a = Device::notes(&server, "ada").await;
+        a.exec(SEED).await;
+        a.attach().await;
+        a.sync().await;
+        let mut b = Device::notes(&server, "ada").await;
+        server.fail(Endpoint::SnapshotChunk, 1, 99, Fault::DropRequest);
+        assert!(b.client().attach("ada").await.is_err());
+        b.reopen().await;
+        server.heal();
+        server.take_exchanges();
+        b.exec("INSERT INTO notes (id, title) VALUES ('own', 'written during the download')").await;
+        b.attach().await;
+        let calls: Vec<_> = server.take_exchanges().into_iter().map(|exchange| exchange.endpoint).collect();
+        assert_eq!(calls.iter().filter(|call| **call == Endpoint::SnapshotChunk).count(), 2, "{calls:?}");
+        assert!(!calls.contains(&Endpoint::SnapshotCreate), "{calls:?}");
+        assert_eq!((b.pending().await, b.text("SELECT count(*) FROM notes").await.as_str()), (1, "10"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_source_is_replaced_and_its_intent_goes_up_under_the_new_one() {
+    for generation in BOTH {
+        let server = server(generation);
+        let a = Device::notes(&server, "ada").await;
+        a.exec(SEED).await;
+        a.attach().await;
+        a.sync().await;
+        let before = a.client().source_info().await.unwrap();
+        a.exec("UPDATE notes SET title = 'kept' WHERE id = 'n1'").await;
+        server.fail_next(
+            Endpoint::PushCreate,
+            Fault::Answer(409, "{\"error\":\"source_sequence_out_of_order\",\"message\":\"\"}".into()),
+        );
+        a.sync().await;
+        let after = a.client().source_info().await.unwrap();
+        assert_ne!(after.source_id, before.source_id);
+        assert_eq!(after.next_source_bundle_id, 2);
+        let b = Device::notes(&server, "ada").await;
+        b.attach().await;
+        assert_eq!(a.dump().await, b.dump().await);
+        assert_eq!(b.text("SELECT title FROM notes WHERE id = 'n1'").await, "kept");
+    }
+}

@@ -1,0 +1,196 @@
+//! The real server, in process, behind a transport that can fail.
+
+use crate::faults::{Endpoint, Fault};
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use rowtide::protocol::profile::WireGeneration;
+use rowtide::{Method, Request, Response, SystemClock, Transport, TransportError};
+use rowtide_server::{JwtAuthenticator, Limits, Registration, Service, ServiceConfig, SqliteStore};
+use std::sync::{Arc, Mutex};
+use tower::ServiceExt;
+
+const SECRET: &[u8] = b"a secret of the tests";
+
+/// A request that reached the transport.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Which endpoint.
+    pub endpoint: Endpoint,
+    /// The request.
+    pub request: Request,
+}
+
+#[derive(Debug)]
+struct Planned {
+    endpoint: Endpoint,
+    /// Calls to let through first.
+    skip: usize,
+    /// Calls to fail after that.
+    times: usize,
+    fault: Fault,
+}
+
+/// A server for one test. Clones share it, and are what devices use as their transport.
+#[derive(Clone)]
+pub struct TestServer {
+    /// The generation that it speaks.
+    pub generation: WireGeneration,
+    router: Router,
+    service: Service,
+    jwt: Arc<JwtAuthenticator>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    planned: Vec<Planned>,
+    exchanges: Vec<Exchange>,
+    before: Option<(Endpoint, Box<dyn FnOnce() + Send>)>,
+}
+
+impl TestServer {
+    /// A server with tables given as `(table, key column)`.
+    ///
+    /// # Panics
+    /// The tables cannot be registered.
+    pub fn new(generation: WireGeneration, tables: &[(&str, &str)]) -> Self {
+        Self::with_limits(generation, tables, Limits::default())
+    }
+
+    /// A server with limits of its own.
+    ///
+    /// # Panics
+    /// The tables cannot be registered.
+    pub fn with_limits(generation: WireGeneration, tables: &[(&str, &str)], limits: Limits) -> Self {
+        let tables: Vec<_> = tables
+            .iter()
+            .map(|(table, key)| Registration { table: (*table).into(), key_column: (*key).into() })
+            .collect();
+        let mut config = ServiceConfig::new(generation, "business", &tables).expect("tables can be registered");
+        config.limits = limits;
+        let store = SqliteStore::in_memory(&config).expect("a store in memory");
+        let service = Service::with_clock(config, Arc::new(store), Arc::new(SystemClock));
+        let jwt = Arc::new(JwtAuthenticator::hs256(SECRET));
+        let router = rowtide_server::router(service.clone(), jwt.clone());
+        Self { generation, router, service, jwt, state: Arc::default() }
+    }
+
+    /// The service, to move floors and the like.
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// A token for a user that expires in 2100.
+    ///
+    /// # Panics
+    /// It cannot be signed.
+    pub fn token(&self, user: &str) -> String {
+        self.jwt.sign(user, 4_102_444_800).expect("the token can be signed")
+    }
+
+    /// Makes the next call of an endpoint fail.
+    pub fn fail_next(&self, endpoint: Endpoint, fault: Fault) {
+        self.fail(endpoint, 0, 1, fault);
+    }
+
+    /// Makes `times` calls of an endpoint fail, after letting `skip` through.
+    pub fn fail(&self, endpoint: Endpoint, skip: usize, times: usize, fault: Fault) {
+        self.lock().planned.push(Planned { endpoint, skip, times, fault });
+    }
+
+    /// Forgets planned faults; answers how many calls were still to fail.
+    pub fn heal(&self) -> usize {
+        std::mem::take(&mut self.lock().planned).iter().map(|planned| planned.times).sum()
+    }
+
+    /// Runs something right before the next call of an endpoint reaches the server.
+    pub fn before(&self, endpoint: Endpoint, work: impl FnOnce() + Send + 'static) {
+        self.lock().before = Some((endpoint, Box::new(work)));
+    }
+
+    /// Takes what was sent so far.
+    pub fn take_exchanges(&self) -> Vec<Exchange> {
+        std::mem::take(&mut self.lock().exchanges)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn fault_for(&self, endpoint: Endpoint) -> Option<Fault> {
+        let mut state = self.lock();
+        let planned = state.planned.iter_mut().find(|planned| planned.endpoint == endpoint && planned.times > 0)?;
+        if planned.skip > 0 {
+            planned.skip -= 1;
+            return None;
+        }
+        planned.times -= 1;
+        Some(planned.fault.clone())
+    }
+
+    async fn call(&self, request: Request) -> Response {
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Delete => "DELETE",
+        };
+        let mut builder = axum::http::Request::builder().method(method).uri(&request.url);
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        let body = request.body.map_or_else(Body::empty, Body::from);
+        let request = builder.body(body).expect("the client sends valid requests");
+        let response = self.router.clone().oneshot(request).await.expect("the router always answers");
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.expect("the body is in memory").to_vec();
+        Response { status, retry_after_seconds: retry_after, body }
+    }
+}
+
+#[async_trait]
+impl Transport for TestServer {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let endpoint = Endpoint::of(request.method, request.url.split('?').next().unwrap_or_default());
+        let hook = {
+            let mut state = self.lock();
+            state.exchanges.push(Exchange { endpoint, request: request.clone() });
+            match state.before.take() {
+                Some((at, work)) if at == endpoint => Some(work),
+                other => {
+                    state.before = other;
+                    None
+                }
+            }
+        };
+        if let Some(work) = hook {
+            // The hook may run another device to its end, which needs threads of its own.
+            tokio::task::block_in_place(work);
+        }
+        let lost = || TransportError::Connection("the connection broke (planned)".into());
+        match self.fault_for(endpoint) {
+            None => Ok(self.call(request).await),
+            Some(Fault::DropRequest) => Err(lost()),
+            Some(Fault::ApplyThenDropReply) => {
+                self.call(request).await;
+                Err(lost())
+            }
+            Some(Fault::ApplyThenTruncateReply) => {
+                let mut response = self.call(request).await;
+                response.body.truncate(response.body.len() / 2);
+                Ok(response)
+            }
+            Some(Fault::Answer(status, body)) => {
+                Ok(Response { status, retry_after_seconds: None, body: body.into_bytes() })
+            }
+            Some(Fault::Forge(from, to)) => {
+                let mut response = self.call(request).await;
+                let text = String::from_utf8(response.body).expect("responses are text");
+                assert!(text.contains(&from), "nothing to forge: {from}");
+                response.body = text.replacen(&from, &to, 1).into_bytes();
+                Ok(response)
+            }
+        }
+    }
+}

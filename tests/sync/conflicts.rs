@@ -1,0 +1,261 @@
+//! Conflicts: policies, the resolver, races, and what SQLite would take away by itself.
+
+use crate::{BOTH, converge, two_devices};
+use async_trait::async_trait;
+use rowtide::protocol::profile::WireGeneration;
+use rowtide::{ConflictPolicy, Decision, ErrorKind, Resolver, ResolverError, RowConflict, SqlValue, SyncTable};
+use rowtide_tests::{Device, Endpoint, NOTES, TestServer};
+use std::sync::{Arc, Mutex};
+
+async fn with_policy(server: &TestServer, policy: ConflictPolicy) -> Device {
+    let device = Device::new(server, "ada", NOTES, move |config| {
+        config
+            .table(SyncTable::new("notes").key("id").policy(policy))
+            .table(SyncTable::new("tags").key("id").policy(policy))
+    })
+    .await;
+    device.attach().await;
+    device
+}
+
+/// B has changed `change_b` and pushed it; A has `change_a` pending and syncs.
+async fn collide(generation: WireGeneration, policy: ConflictPolicy, change_a: &str, change_b: &str) -> (Device, Device, i64) {
+    let (server, _, b) = two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
+    let a = with_policy(&server, policy).await;
+    b.exec(change_b).await;
+    b.sync().await;
+    a.exec(change_a).await;
+    let conflicts = a.sync().await.conflicts;
+    converge(&a, &b).await;
+    (a, b, conflicts)
+}
+
+const EDIT: &str = "UPDATE notes SET title = 'mine' WHERE id = 'n1'";
+const OTHER_EDIT: &str = "UPDATE notes SET title = 'theirs' WHERE id = 'n1'";
+const REMOVE: &str = "DELETE FROM notes WHERE id = 'n1'";
+const TITLES: &str = "SELECT ifnull(group_concat(title), 'gone') FROM notes";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_decide_edit_against_edit_and_delete_in_both_directions() {
+    use ConflictPolicy::{ClientWins, ServerWins};
+    for generation in BOTH {
+        for (policy, mine, theirs, expected) in [
+            (ServerWins, EDIT, OTHER_EDIT, "theirs"),
+            (ClientWins, EDIT, OTHER_EDIT, "mine"),
+            (ServerWins, EDIT, REMOVE, "gone"),
+            (ClientWins, EDIT, REMOVE, "mine"),
+            (ServerWins, REMOVE, OTHER_EDIT, "theirs"),
+            (ClientWins, REMOVE, OTHER_EDIT, "gone"),
+        ] {
+            let (a, _, conflicts) = collide(generation, policy, mine, theirs).await;
+            assert_eq!((a.text(TITLES).await.as_str(), conflicts), (expected, 1), "{policy:?}: {mine} / {theirs}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_change_on_both_sides_is_no_conflict() {
+    for generation in BOTH {
+        for change in [EDIT, REMOVE] {
+            let (_, _, conflicts) = collide(generation, ConflictPolicy::Callback, change, change).await;
+            assert_eq!(conflicts, 0);
+        }
+    }
+}
+
+/// Keeps the higher number of stars, and remembers what it was asked.
+struct MoreStars(Arc<Mutex<Vec<Vec<RowConflict>>>>);
+
+#[async_trait]
+impl Resolver for MoreStars {
+    async fn resolve(&self, conflicts: &[RowConflict]) -> Result<Vec<Decision>, ResolverError> {
+        self.0.lock().unwrap().push(conflicts.to_vec());
+        let merged = conflicts.iter().map(|conflict| {
+            let (Some(local), Some(server)) = (&conflict.local, &conflict.server) else { return Decision::KeepLocal };
+            let stars = |row: &rowtide::RowValues| match row["stars"] {
+                SqlValue::Integer(stars) => stars,
+                _ => 0,
+            };
+            let mut row = server.clone();
+            row.insert("stars".into(), SqlValue::Integer(stars(local).max(stars(server))));
+            Decision::KeepMerged(row)
+        });
+        Ok(merged.collect())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_resolver_gets_all_conflicts_of_a_round_at_once_with_typed_values() {
+    for generation in BOTH {
+        let seed = "INSERT INTO notes (id, stars, body) VALUES ('n1', 1, x'00ff'), ('n2', 1, NULL), ('n3', 1, NULL)";
+        let (server, _, b) = two_devices(generation, seed).await;
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let resolver = asked.clone();
+        let a = Device::new(&server, "ada", NOTES, move |config| {
+            config
+                .table(SyncTable::new("notes").key("id").policy(ConflictPolicy::Callback))
+                .table(SyncTable::new("tags").key("id"))
+                .resolver(MoreStars(resolver.clone()))
+        })
+        .await;
+        a.attach().await;
+        // Each row moves in a bundle of its own, and the first one twice.
+        for change in ["stars = 5 WHERE id = 'n1'", "stars = 2 WHERE id = 'n2'", "title = 'again' WHERE id = 'n1'"] {
+            b.exec(&format!("UPDATE notes SET {change}")).await;
+            b.sync().await;
+        }
+        a.exec("UPDATE notes SET stars = 3 WHERE id IN ('n1', 'n2')").await;
+        let report = a.sync().await;
+        let asked = asked.lock().unwrap().clone();
+        assert_eq!(asked.len(), 1, "one call for the round");
+        let keys: Vec<_> = asked[0].iter().map(|conflict| conflict.key.as_str()).collect();
+        assert_eq!(keys, ["n2", "n1"]);
+        let newest = asked[0][1].server.as_ref().unwrap();
+        assert_eq!(newest["title"], SqlValue::from("again"));
+        assert_eq!(newest["body"], SqlValue::Blob(vec![0, 255]));
+        assert!(report.conflicts >= 2);
+        converge(&a, &b).await;
+        assert_eq!(a.text("SELECT group_concat(id || stars || title) FROM notes").await, "n15again,n23,n31");
+    }
+}
+
+struct Broken;
+
+#[async_trait]
+impl Resolver for Broken {
+    async fn resolve(&self, conflicts: &[RowConflict]) -> Result<Vec<Decision>, ResolverError> {
+        let incomplete = [("id".to_owned(), SqlValue::from(conflicts[0].key.as_str()))];
+        Ok(vec![Decision::KeepMerged(incomplete.into_iter().collect())])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalid_decision_is_an_error_that_names_the_column_and_keeps_the_row_pending() {
+    let (server, _, b) = two_devices(BOTH[1], "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
+    let a = Device::new(&server, "ada", NOTES, |config| {
+        config
+            .table(SyncTable::new("notes").key("id").policy(ConflictPolicy::Callback))
+            .table(SyncTable::new("tags").key("id"))
+            .resolver(Broken)
+    })
+    .await;
+    a.attach().await;
+    b.exec(OTHER_EDIT).await;
+    b.sync().await;
+    a.exec(EDIT).await;
+    let error = a.client().sync().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Resolver);
+    assert!(error.to_string().contains("table notes lacks column body"), "{error}");
+    assert_eq!((a.pending().await, a.text(TITLES).await.as_str()), (1, "mine"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_rows_changed_during_a_push_of_ten_thousand_cost_at_most_twenty_requests_more() {
+    for generation in BOTH {
+        let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)";
+        let seed = format!("INSERT INTO notes (id, stars) {numbers} SELECT printf('n%05d', i), 0 FROM n");
+        let (server, a, b) = two_devices(generation, &seed).await;
+        a.exec("UPDATE notes SET stars = 1").await;
+        server.take_exchanges();
+        a.sync().await;
+        let clean = server.take_exchanges().len();
+        b.sync().await;
+
+        a.exec("UPDATE notes SET stars = 2").await;
+        b.exec("UPDATE notes SET stars = 3 WHERE id < 'n00101'").await;
+        let (other, runtime) = (b.client().clone(), tokio::runtime::Handle::current());
+        server.before(Endpoint::PushCommit, move || {
+            runtime.block_on(other.sync()).unwrap();
+        });
+        server.take_exchanges();
+        let report = a.sync().await;
+        let by_b = 5;
+        let raced = server.take_exchanges().len() - by_b;
+        assert!(raced <= clean + 20, "{raced} requests, {clean} without the race");
+        assert_eq!(report.conflicts, 100);
+        converge(&a, &b).await;
+        assert_eq!(a.text("SELECT group_concat(n) FROM (SELECT count(*) n FROM notes GROUP BY stars)").await, "9900,100");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_made_during_a_push_stays_and_goes_up_with_the_next() {
+    for generation in BOTH {
+        let (server, a, b) = two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old'), ('n2', 'old')").await;
+        a.exec("UPDATE notes SET title = 'first'; INSERT INTO notes (id) VALUES ('n3')").await;
+        let (writer, runtime) = (a.client().clone(), tokio::runtime::Handle::current());
+        server.before(Endpoint::PushCommit, move || {
+            let edit = "UPDATE notes SET title = 'second' WHERE id = 'n1'; DELETE FROM notes WHERE id = 'n3'";
+            runtime.block_on(writer.execute_script(edit)).unwrap();
+        });
+        a.sync().await;
+        assert_eq!(a.text("SELECT group_concat(title) FROM notes").await, "second,first");
+        assert_eq!(a.pending().await, 2);
+        converge(&a, &b).await;
+        assert_eq!(b.text("SELECT group_concat(title) FROM notes").await, "second,first");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dirty_child_of_a_parent_deleted_elsewhere_goes_to_the_inbox_and_can_be_retried() {
+    for generation in BOTH {
+        let (_server, a, b) = two_devices(generation, "INSERT INTO notes (id) VALUES ('n1'), ('n2')").await;
+        b.exec("DELETE FROM notes WHERE id = 'n1'").await;
+        b.sync().await;
+        a.exec("INSERT INTO tags (name, note_id) VALUES ('mine', 'n1')").await;
+        let report = a.sync().await;
+        assert_eq!(report.refused_rows, 1);
+        let refused = a.client().refused_rows().await.unwrap();
+        assert_eq!((refused[0].table.as_str(), refused[0].reason.as_str()), ("tags", "parent_missing"));
+        assert!(matches!(
+            a.client().detach().await.unwrap().outcome,
+            rowtide::Outcome::BlockedUnsyncedData { rows: 1 }
+        ));
+        converge(&a, &b).await;
+        assert!(a.client().retry_refused().await.is_err(), "the parent is still missing");
+        a.exec("INSERT INTO notes (id) VALUES ('n1')").await;
+        assert_eq!(a.client().retry_refused().await.unwrap(), 1);
+        converge(&a, &b).await;
+        assert_eq!(b.text("SELECT name FROM tags").await, "mine");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_devices_that_make_the_same_unique_value_keep_both_rows_one_in_the_inbox() {
+    const SCHEMA: &str = "CREATE TABLE labels (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE)";
+    for generation in BOTH {
+        let server = TestServer::new(generation, &[("labels", "id")]);
+        let device = async || {
+            let device = Device::new(&server, "ada", SCHEMA, |config| config.table(SyncTable::new("labels").key("id"))).await;
+            device.attach().await;
+            device
+        };
+        let (a, b) = (device().await, device().await);
+        a.exec("INSERT INTO labels VALUES ('from-a', 'urgent')").await;
+        b.exec("INSERT INTO labels VALUES ('from-b', 'urgent')").await;
+        a.sync().await;
+        assert_eq!(b.sync().await.refused_rows, 1);
+        assert_eq!(b.text("SELECT id FROM labels").await, "from-a");
+        assert_eq!(b.client().refused_rows().await.unwrap()[0].key, "from-b");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resurrecting_a_row_on_an_old_tombstone_converges() {
+    for generation in BOTH {
+        let (server, a, b) = two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
+        a.exec(REMOVE).await;
+        converge(&a, &b).await;
+        // A fresh device has no tombstone: the server answers its insert with a conflict that no pull brings.
+        let c = Device::new(&server, "ada", NOTES, |config| {
+            config
+                .table(SyncTable::new("notes").key("id").policy(ConflictPolicy::ClientWins))
+                .table(SyncTable::new("tags").key("id"))
+        })
+        .await;
+        c.exec("INSERT INTO notes (id, title) VALUES ('n1', 'new')").await;
+        c.attach().await;
+        converge(&c, &a).await;
+        assert_eq!(a.text(TITLES).await, "new");
+    }
+}
