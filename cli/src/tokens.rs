@@ -19,8 +19,9 @@ pub(crate) enum Tokens {
 impl TokenProvider for Tokens {
     async fn token(&self, _: TokenReason) -> Result<String, TokenError> {
         match self {
-            Self::Environment(name) => std::env::var(name)
-                .map_err(|_| TokenError::Denied(format!("the environment variable {name} of token_env is not set"))),
+            Self::Environment(name) => std::env::var(name).map_err(|_| {
+                TokenError::Denied(format!("the environment variable {name} of token_env is not set"))
+            }),
             Self::Command(command) => run(command.clone()).await,
             Self::SignIn { url, user, password } => sign_in(url, user, password).await,
         }

@@ -191,9 +191,10 @@ impl From<StorageError> for Error {
             StorageError::Schema(_) | StorageError::NewerLayout(..) | StorageError::Input(_) => {
                 ErrorKind::Configuration
             }
-            StorageError::Payload { .. } | StorageError::UnknownTable(_) | StorageError::Violation(_) => {
-                ErrorKind::Protocol
-            }
+            StorageError::Payload { .. }
+            | StorageError::UnknownTable(_)
+            | StorageError::Violation(_)
+            | StorageError::ParentsDeletedHere(_) => ErrorKind::Protocol,
             StorageError::Sqlite(_) | StorageError::File { .. } | StorageError::TransactionExpired(_) => {
                 ErrorKind::Database
             }

@@ -21,7 +21,8 @@ fn faults() -> Vec<Fault> {
 
 /// Small pages, so that each transfer has several steps to fail in.
 fn server(generation: WireGeneration) -> TestServer {
-    let limits = Limits { default_rows_per_chunk: 4, max_rows_per_chunk: 4, bytes_per_pull: 300, ..Limits::default() };
+    let limits =
+        Limits { default_rows_per_chunk: 4, max_rows_per_chunk: 4, bytes_per_pull: 300, ..Limits::default() };
     TestServer::with_limits(generation, &Notes::TABLES, limits)
 }
 
@@ -53,7 +54,8 @@ async fn live(generation: WireGeneration, endpoint: Endpoint, skip: usize, times
     a.exec(SEED).await;
     persist(&mut a, "ada").await;
     persist(&mut b, "ada").await;
-    a.exec("UPDATE notes SET title = 'by a' WHERE id IN ('n1', 'n2'); DELETE FROM notes WHERE id = 'n9'").await;
+    a.exec("UPDATE notes SET title = 'by a' WHERE id IN ('n1', 'n2'); DELETE FROM notes WHERE id = 'n9'")
+        .await;
     b.exec("UPDATE notes SET stars = 5 WHERE id IN ('n3', 'n4', 'n5', 'n6', 'n7'); INSERT INTO notes (id) VALUES ('m1')").await;
     for _ in 0..2 {
         persist(&mut a, "ada").await;
@@ -61,7 +63,8 @@ async fn live(generation: WireGeneration, endpoint: Endpoint, skip: usize, times
     }
     let context = format!("{generation:?} {endpoint:?} skip {skip} times {times} {fault:?}");
     assert_eq!(a.dump().await, b.dump().await, "{context}");
-    let summary = "SELECT group_concat(id || title || ifnull(stars, ''), ' ') FROM (SELECT * FROM notes ORDER BY id)";
+    let summary =
+        "SELECT group_concat(id || title || ifnull(stars, ''), ' ') FROM (SELECT * FROM notes ORDER BY id)";
     let expected = "m1 n1by a n2by a n3a5 n4a5 n5a5 n6a5 n7a5 n8a";
     assert_eq!(a.text(summary).await, expected, "{context}");
     assert_eq!((a.pending().await, b.pending().await), (0, 0), "{context}");
@@ -111,7 +114,10 @@ async fn a_lost_reply_to_the_very_first_commit_is_found_committed_and_not_sent_a
         server.take_exchanges();
         a.sync().await;
         let sent = server.take_exchanges();
-        assert!(sent.iter().all(|exchange| exchange.endpoint != Endpoint::PushChunk), "nothing is uploaded twice");
+        assert!(
+            sent.iter().all(|exchange| exchange.endpoint != Endpoint::PushChunk),
+            "nothing is uploaded twice"
+        );
         assert_eq!(a.pending().await, 0);
         assert_eq!(a.client().status().await.unwrap().checkpoint.0, 1);
     }

@@ -53,7 +53,9 @@ impl Schema {
             );
             let rowid = if table.without_rowid { "WITHOUT ROWID" } else { "" };
             let key = kind(table.blob_key);
-            sql += &format!("CREATE TABLE t{index} (id {key} PRIMARY KEY NOT NULL, v INTEGER {unique}, {parent}) {rowid};");
+            sql += &format!(
+                "CREATE TABLE t{index} (id {key} PRIMARY KEY NOT NULL, v INTEGER {unique}, {parent}) {rowid};"
+            );
         }
         sql
     }
@@ -92,7 +94,9 @@ impl Statement {
             0 | 1 => format!("INSERT INTO t{index} VALUES ({key}, {value}, {parent})"),
             2 => format!("INSERT OR REPLACE INTO t{index} VALUES ({key}, {value}, {parent})"),
             3 => format!("INSERT OR IGNORE INTO t{index} VALUES ({key}, {value}, {parent})"),
-            4 => format!("INSERT INTO t{index} VALUES ({key}, {value}, {parent}) ON CONFLICT (id) DO UPDATE SET v = v + 10"),
+            4 => format!(
+                "INSERT INTO t{index} VALUES ({key}, {value}, {parent}) ON CONFLICT (id) DO UPDATE SET v = v + 10"
+            ),
             5 => format!("UPDATE t{index} SET v = v + {value} WHERE id >= {key}"),
             6 => format!("UPDATE OR REPLACE t{index} SET id = {other} WHERE id = {key}"),
             7 => format!("DELETE FROM t{index} WHERE id = {key}"),

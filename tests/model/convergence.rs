@@ -43,7 +43,9 @@ async fn device(server: &TestServer, policy: ConflictPolicy) -> Device {
 
 async fn sync(device: &Device) -> bool {
     match device.client().attach("ada").await {
-        Ok(report) if !matches!(report.outcome, rowtide::Outcome::RetryLater { .. }) => device.client().sync().await.is_ok(),
+        Ok(report) if !matches!(report.outcome, rowtide::Outcome::RetryLater { .. }) => {
+            device.client().sync().await.is_ok()
+        }
         _ => false,
     }
 }

@@ -40,7 +40,8 @@ async fn a_device_that_comes_while_another_seeds_is_told_to_retry_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_written_before_attach_are_kept_discarded_or_refuse_by_configuration() {
     for generation in BOTH {
-        let (server, a, _) = two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'a')").await;
+        let (server, a, _) =
+            two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'a')").await;
         let device = async |choice| {
             let device = Device::new(&server, "ada", NOTES, move |config| {
                 let config = config.anonymous_rows(choice);
@@ -108,7 +109,8 @@ async fn detach_refuses_unsynced_rows_and_otherwise_empties_the_tables_and_mints
 #[tokio::test(flavor = "multi_thread")]
 async fn rebuild_repairs_rows_and_keeps_local_intent() {
     for generation in BOTH {
-        let (_server, a, b) = two_devices(generation, "INSERT INTO notes (id) VALUES ('n1'), ('n2'), ('n3')").await;
+        let (_server, a, b) =
+            two_devices(generation, "INSERT INTO notes (id) VALUES ('n1'), ('n2'), ('n3')").await;
         b.exec("UPDATE notes SET title = 'b' WHERE id = 'n2'; DELETE FROM notes WHERE id = 'n3'").await;
         b.sync().await;
         a.exec("UPDATE notes SET title = 'mine' WHERE id = 'n1'; INSERT INTO notes (id) VALUES ('n4')").await;

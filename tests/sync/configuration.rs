@@ -27,8 +27,16 @@ fn one(name: &str) -> Vec<SyncTable> {
 #[tokio::test]
 async fn each_refusal_names_the_table_the_column_and_the_mend() {
     for (sql, tables, words) in [
-        ("CREATE TABLE t (id INTEGER PRIMARY KEY)", one("t"), vec!["t.id", "INTEGER", "TEXT PRIMARY KEY or BLOB PRIMARY KEY"]),
-        ("CREATE TABLE t (id TEXT, b TEXT, PRIMARY KEY (id, b))", one("t"), vec!["t.id", "sole primary key", "(id, b)"]),
+        (
+            "CREATE TABLE t (id INTEGER PRIMARY KEY)",
+            one("t"),
+            vec!["t.id", "INTEGER", "TEXT PRIMARY KEY or BLOB PRIMARY KEY"],
+        ),
+        (
+            "CREATE TABLE t (id TEXT, b TEXT, PRIMARY KEY (id, b))",
+            one("t"),
+            vec!["t.id", "sole primary key", "(id, b)"],
+        ),
         ("CREATE TABLE t (id TEXT PRIMARY KEY, x)", one("t"), vec!["t.x", "no declared type"]),
         ("CREATE TABLE t (id TEXT PRIMARY KEY, _sync_scope_id TEXT)", one("t"), vec!["t", "_sync_scope_id"]),
         ("CREATE TABLE _rowtide_x (id TEXT PRIMARY KEY)", one("_rowtide_X"), vec!["_rowtide_X", "rename"]),
@@ -40,8 +48,16 @@ async fn each_refusal_names_the_table_the_column_and_the_mend() {
             vec!["not FK-closed", "t.p -> p.id", "configure table p"],
         ),
         ("CREATE TABLE t (id TEXT PRIMARY KEY)", vec![SyncTable::new("t")], vec!["t", "explicitly"]),
-        ("CREATE TABLE t (id TEXT PRIMARY KEY)", vec![SyncTable::new("t").key("a").key("b")], vec!["exactly one sync key"]),
-        ("CREATE TABLE t (id TEXT PRIMARY KEY)", vec![SyncTable::new("t").key("id"), SyncTable::new("T").key("id")], vec!["twice"]),
+        (
+            "CREATE TABLE t (id TEXT PRIMARY KEY)",
+            vec![SyncTable::new("t").key("a").key("b")],
+            vec!["exactly one sync key"],
+        ),
+        (
+            "CREATE TABLE t (id TEXT PRIMARY KEY)",
+            vec![SyncTable::new("t").key("id"), SyncTable::new("T").key("id")],
+            vec!["twice"],
+        ),
         ("CREATE TABLE t (id TEXT PRIMARY KEY)", vec![], vec!["no table"]),
     ] {
         let text = refusal(sql, tables).await;
@@ -54,7 +70,8 @@ async fn each_refusal_names_the_table_the_column_and_the_mend() {
 #[tokio::test]
 async fn a_null_key_is_refused_at_the_write_and_a_nullable_key_column_is_accepted() {
     let server = TestServer::new(BOTH[1], &[("t", "id"), ("b", "id")]);
-    let schema = "CREATE TABLE t (id TEXT PRIMARY KEY); CREATE TABLE b (id BLOB PRIMARY KEY DEFAULT (randomblob(16)))";
+    let schema =
+        "CREATE TABLE t (id TEXT PRIMARY KEY); CREATE TABLE b (id BLOB PRIMARY KEY DEFAULT (randomblob(16)))";
     let device = Device::new(&server, "ada", schema, |config| {
         config.table(SyncTable::new("t").key("id")).table(SyncTable::new("b").key("id"))
     })
@@ -86,7 +103,9 @@ async fn a_second_open_of_the_same_database_gets_already_owned_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_that_differ_from_the_servers_are_named_before_anything_is_sent() {
-    for (generation, tables) in [(BOTH[0], vec![("other", "id")]), (BOTH[1], vec![("t", "id"), ("more", "id")])] {
+    for (generation, tables) in
+        [(BOTH[0], vec![("other", "id")]), (BOTH[1], vec![("t", "id"), ("more", "id")])]
+    {
         let server = TestServer::new(generation, &tables);
         let device = Device::new(&server, "ada", "CREATE TABLE t (id TEXT PRIMARY KEY)", |config| {
             config.table(SyncTable::new("t").key("id"))
@@ -94,7 +113,8 @@ async fn tables_that_differ_from_the_servers_are_named_before_anything_is_sent()
         .await;
         let error = device.client().attach("ada").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TableMismatch);
-        let expected = if generation == BOTH[0] { "only here: business.t" } else { "only at the server: business.more" };
+        let expected =
+            if generation == BOTH[0] { "only here: business.t" } else { "only at the server: business.more" };
         assert!(error.to_string().contains(expected), "{error}");
     }
 }

@@ -3,7 +3,9 @@
 use crate::{BOTH, converge, two_devices};
 use async_trait::async_trait;
 use rowtide::protocol::profile::WireGeneration;
-use rowtide::{ConflictPolicy, Decision, ErrorKind, Resolver, ResolverError, RowConflict, SqlValue, SyncTable};
+use rowtide::{
+    ConflictPolicy, Decision, ErrorKind, Resolver, ResolverError, RowConflict, SqlValue, SyncTable,
+};
 use rowtide_tests::{Device, Endpoint, NOTES, TestServer};
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +21,12 @@ async fn with_policy(server: &TestServer, policy: ConflictPolicy) -> Device {
 }
 
 /// B has changed `change_b` and pushed it; A has `change_a` pending and syncs.
-async fn collide(generation: WireGeneration, policy: ConflictPolicy, change_a: &str, change_b: &str) -> (Device, Device, i64) {
+async fn collide(
+    generation: WireGeneration,
+    policy: ConflictPolicy,
+    change_a: &str,
+    change_b: &str,
+) -> (Device, Device, i64) {
     let (server, _, b) = two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
     let a = with_policy(&server, policy).await;
     b.exec(change_b).await;
@@ -48,7 +55,11 @@ async fn policies_decide_edit_against_edit_and_delete_in_both_directions() {
             (ClientWins, REMOVE, OTHER_EDIT, "gone"),
         ] {
             let (a, _, conflicts) = collide(generation, policy, mine, theirs).await;
-            assert_eq!((a.text(TITLES).await.as_str(), conflicts), (expected, 1), "{policy:?}: {mine} / {theirs}");
+            assert_eq!(
+                (a.text(TITLES).await.as_str(), conflicts),
+                (expected, 1),
+                "{policy:?}: {mine} / {theirs}"
+            );
         }
     }
 }
@@ -71,7 +82,9 @@ impl Resolver for MoreStars {
     async fn resolve(&self, conflicts: &[RowConflict]) -> Result<Vec<Decision>, ResolverError> {
         self.0.lock().unwrap().push(conflicts.to_vec());
         let merged = conflicts.iter().map(|conflict| {
-            let (Some(local), Some(server)) = (&conflict.local, &conflict.server) else { return Decision::KeepLocal };
+            let (Some(local), Some(server)) = (&conflict.local, &conflict.server) else {
+                return Decision::KeepLocal;
+            };
             let stars = |row: &rowtide::RowValues| match row["stars"] {
                 SqlValue::Integer(stars) => stars,
                 _ => 0,
@@ -87,7 +100,8 @@ impl Resolver for MoreStars {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_resolver_gets_all_conflicts_of_a_round_at_once_with_typed_values() {
     for generation in BOTH {
-        let seed = "INSERT INTO notes (id, stars, body) VALUES ('n1', 1, x'00ff'), ('n2', 1, NULL), ('n3', 1, NULL)";
+        let seed =
+            "INSERT INTO notes (id, stars, body) VALUES ('n1', 1, x'00ff'), ('n2', 1, NULL), ('n3', 1, NULL)";
         let (server, _, b) = two_devices(generation, seed).await;
         let asked = Arc::new(Mutex::new(Vec::new()));
         let resolver = asked.clone();
@@ -100,7 +114,9 @@ async fn the_resolver_gets_all_conflicts_of_a_round_at_once_with_typed_values() 
         .await;
         a.attach().await;
         // Each row moves in a bundle of its own, and the first one twice.
-        for change in ["stars = 5 WHERE id = 'n1'", "stars = 2 WHERE id = 'n2'", "title = 'again' WHERE id = 'n1'"] {
+        for change in
+            ["stars = 5 WHERE id = 'n1'", "stars = 2 WHERE id = 'n2'", "title = 'again' WHERE id = 'n1'"]
+        {
             b.exec(&format!("UPDATE notes SET {change}")).await;
             b.sync().await;
         }
@@ -174,14 +190,19 @@ async fn a_hundred_rows_changed_during_a_push_of_ten_thousand_cost_at_most_twent
         assert!(raced <= clean + 20, "{raced} requests, {clean} without the race");
         assert_eq!(report.conflicts, 100);
         converge(&a, &b).await;
-        assert_eq!(a.text("SELECT group_concat(n) FROM (SELECT count(*) n FROM notes GROUP BY stars)").await, "9900,100");
+        assert_eq!(
+            a.text("SELECT group_concat(n) FROM (SELECT count(*) n FROM notes GROUP BY stars)").await,
+            "9900,100"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_made_during_a_push_stays_and_goes_up_with_the_next() {
     for generation in BOTH {
-        let (server, a, b) = two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old'), ('n2', 'old')").await;
+        let (server, a, b) =
+            two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old'), ('n2', 'old')")
+                .await;
         a.exec("UPDATE notes SET title = 'first'; INSERT INTO notes (id) VALUES ('n3')").await;
         let (writer, runtime) = (a.client().clone(), tokio::runtime::Handle::current());
         server.before(Endpoint::PushCommit, move || {
@@ -226,7 +247,10 @@ async fn two_devices_that_make_the_same_unique_value_keep_both_rows_one_in_the_i
     for generation in BOTH {
         let server = TestServer::new(generation, &[("labels", "id")]);
         let device = async || {
-            let device = Device::new(&server, "ada", SCHEMA, |config| config.table(SyncTable::new("labels").key("id"))).await;
+            let device = Device::new(&server, "ada", SCHEMA, |config| {
+                config.table(SyncTable::new("labels").key("id"))
+            })
+            .await;
             device.attach().await;
             device
         };
@@ -243,7 +267,8 @@ async fn two_devices_that_make_the_same_unique_value_keep_both_rows_one_in_the_i
 #[tokio::test(flavor = "multi_thread")]
 async fn resurrecting_a_row_on_an_old_tombstone_converges() {
     for generation in BOTH {
-        let (server, a, b) = two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
+        let (server, a, b) =
+            two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
         a.exec(REMOVE).await;
         converge(&a, &b).await;
         // A fresh device has no tombstone: the server answers its insert with a conflict that no pull brings.

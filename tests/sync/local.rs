@@ -15,7 +15,10 @@ const LONG: Duration = Duration::from_secs(600);
 async fn a_transaction_is_whole_or_not_at_all() {
     let device = device().await;
     let transaction = device.client().transaction(LONG).await.unwrap();
-    transaction.execute("INSERT INTO notes (id, title) VALUES (?1, ?2)", vec!["n1".into(), "t".into()]).await.unwrap();
+    transaction
+        .execute("INSERT INTO notes (id, title) VALUES (?1, ?2)", vec!["n1".into(), "t".into()])
+        .await
+        .unwrap();
     let seen = transaction.query("SELECT title FROM notes", vec![]).await.unwrap();
     assert_eq!(seen.rows, [[SqlValue::from("t")]]);
     assert_eq!(device.text("SELECT count(*) FROM notes").await, "0", "others do not see it yet");
@@ -61,7 +64,9 @@ async fn replace_upsert_rename_and_cascade_are_captured() {
     device.sync().await;
     device.exec("INSERT OR REPLACE INTO notes (id, title) VALUES ('n4', 'a')").await;
     assert_eq!(device.pending().await, 2, "the evicted row is captured too");
-    device.exec("INSERT INTO notes (id, title) VALUES ('n2', 'x') ON CONFLICT (id) DO UPDATE SET title = 'y'").await;
+    device
+        .exec("INSERT INTO notes (id, title) VALUES ('n2', 'x') ON CONFLICT (id) DO UPDATE SET title = 'y'")
+        .await;
     assert_eq!(device.pending().await, 3);
     device.exec("DELETE FROM notes WHERE id = 'n3'").await;
     assert_eq!(device.pending().await, 5, "the cascaded delete is captured");
@@ -76,7 +81,9 @@ async fn rows_that_were_there_before_are_captured_once() {
     let server = TestServer::new(BOTH[1], &Notes::TABLES);
     let schema = format!("{} INSERT INTO notes (id) VALUES ('before')", rowtide_tests::NOTES);
     let mut device = Device::new(&server, "ada", &schema, |config| {
-        config.table(rowtide::SyncTable::new("notes").key("id")).table(rowtide::SyncTable::new("tags").key("id"))
+        config
+            .table(rowtide::SyncTable::new("notes").key("id"))
+            .table(rowtide::SyncTable::new("tags").key("id"))
     })
     .await;
     assert_eq!(device.pending().await, 1);

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod attach;
-mod conflicts;
 mod configuration;
+mod conflicts;
 mod local;
 mod transfer;
 mod values;

@@ -25,7 +25,10 @@ async fn small_limits_of_the_server_are_kept_in_every_direction() {
         };
         let server = TestServer::with_limits(generation, &Notes::TABLES, limits);
         let a = Device::notes(&server, "ada").await;
-        a.exec(&format!("INSERT INTO notes (id, title) {NUMBERS} SELECT 'n' || i, hex(randomblob(20)) FROM n")).await;
+        a.exec(&format!(
+            "INSERT INTO notes (id, title) {NUMBERS} SELECT 'n' || i, hex(randomblob(20)) FROM n"
+        ))
+        .await;
         a.attach().await;
         assert_eq!(a.sync().await.pushed_rows, 500);
         let b = Device::notes(&server, "ada").await;
@@ -116,7 +119,8 @@ async fn progress_names_phases_and_ends_at_the_known_totals() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_whose_hash_is_wrong_is_refused_and_nothing_of_it_applied() {
     for generation in BOTH {
-        let (server, a, b) = two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
+        let (server, a, b) =
+            two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
         b.exec("UPDATE notes SET title = 'genuine'").await;
         b.sync().await;
         server.fail_next(Endpoint::Pull, Fault::Forge("genuine".into(), "forged!".into()));
@@ -138,7 +142,8 @@ async fn what_a_server_may_not_answer_is_refused_whole() {
         ("\"bundle_seq\":2", "\"bundle_seq\":3", "gap"),
         ("\"op\":\"UPDATE\"", "\"op\":\"DELETE\"", "payload"),
     ] {
-        let (server, a, b) = two_devices(WireGeneration::B, "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
+        let (server, a, b) =
+            two_devices(WireGeneration::B, "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
         b.exec("UPDATE notes SET title = 'new'").await;
         b.sync().await;
         // Without its hash the bundle has to be refused for what it holds.

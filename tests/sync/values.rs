@@ -31,14 +31,40 @@ async fn values_of_every_kind_are_exact_end_to_end() {
         let tables = [("values_of_each_kind", "key"), ("teams", "id"), ("members", "id"), ("odd_name", "id")];
         let server = TestServer::new(generation, &tables);
         let a = device(&server).await;
-        let every_escape: String = (0..=0x2030).filter_map(char::from_u32).chain("😀\u{10ffff}".chars()).collect();
+        let every_escape: String =
+            (0..=0x2030).filter_map(char::from_u32).chain("😀\u{10ffff}".chars()).collect();
         let big = vec![0x5a; 8 << 20];
-        let insert = "INSERT INTO values_of_each_kind (i, r, t, b, n, flag, day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let insert =
+            "INSERT INTO values_of_each_kind (i, r, t, b, n, flag, day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let none = || SqlValue::Null;
         let rows = vec![
-            vec![i64::MAX.into(), f64::MAX.into(), every_escape.into(), Vec::new().into(), 1.into_sql(), true.into(), "2026-11-21".into()],
-            vec![i64::MIN.into(), 5e-324.into(), "".into(), vec![0, 1, 255].into(), 1.5.into(), false.into(), none()],
-            vec![9_007_199_254_740_993_i64.into(), (-1e21).into(), none(), big.into(), "12.5 apples".into(), none(), 7.into_sql()],
+            vec![
+                i64::MAX.into(),
+                f64::MAX.into(),
+                every_escape.into(),
+                Vec::new().into(),
+                1.into_sql(),
+                true.into(),
+                "2026-11-21".into(),
+            ],
+            vec![
+                i64::MIN.into(),
+                5e-324.into(),
+                "".into(),
+                vec![0, 1, 255].into(),
+                1.5.into(),
+                false.into(),
+                none(),
+            ],
+            vec![
+                9_007_199_254_740_993_i64.into(),
+                (-1e21).into(),
+                none(),
+                big.into(),
+                "12.5 apples".into(),
+                none(),
+                7.into_sql(),
+            ],
             vec![none(), 0.1.into(), "\"\\/\u{8}".into(), none(), none(), none(), none()],
         ];
         a.client().execute_batch(insert, rows).await.unwrap();
@@ -56,7 +82,8 @@ async fn values_of_every_kind_are_exact_end_to_end() {
             let all = format!("SELECT * FROM {table} ORDER BY 1");
             let (left, right) = (a.rows(&all).await, b.rows(&all).await);
             assert!(!left.is_empty() && left == right, "{table} differs in generation {generation:?}");
-            let kinds = format!("SELECT group_concat(typeof(c)) FROM (SELECT * FROM {table}) AS t, (SELECT 1 AS c)");
+            let kinds =
+                format!("SELECT group_concat(typeof(c)) FROM (SELECT * FROM {table}) AS t, (SELECT 1 AS c)");
             assert_eq!(a.text(&kinds).await, b.text(&kinds).await);
         }
         // And once more through push and pull instead of a snapshot.
@@ -65,7 +92,11 @@ async fn values_of_every_kind_are_exact_end_to_end() {
         a.sync().await;
         let all = "SELECT * FROM values_of_each_kind ORDER BY 1";
         assert_eq!(a.rows(all).await, b.rows(all).await);
-        assert_eq!(a.text("SELECT count(*) FROM members").await, "0", "the cascade was captured and replayed");
+        assert_eq!(
+            a.text("SELECT count(*) FROM members").await,
+            "0",
+            "the cascade was captured and replayed"
+        );
     }
 }
 

@@ -94,6 +94,28 @@ impl KeyKind {
     }
 }
 
+/// What SQLite does with a referencing row when the referenced one is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteAction {
+    /// It is deleted too.
+    Cascade,
+    /// It stays, without the reference (`SET NULL`, `SET DEFAULT`).
+    Unlink,
+    /// The delete is refused (`NO ACTION`, `RESTRICT`).
+    Refuse,
+}
+
+impl DeleteAction {
+    /// Reads the action as SQLite names it.
+    pub(crate) fn parse(name: &str) -> Self {
+        match name {
+            "CASCADE" => Self::Cascade,
+            "SET NULL" | "SET DEFAULT" => Self::Unlink,
+            _ => Self::Refuse,
+        }
+    }
+}
+
 /// A foreign key of a managed table to a managed table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
@@ -103,9 +125,8 @@ pub struct Reference {
     pub table: String,
     /// The referenced column.
     pub to: String,
-    /// Whether the referencing row stays, with another value, when the referenced one goes
-    /// (`SET NULL`, `SET DEFAULT`).
-    pub survives_delete: bool,
+    /// What happens to the referencing row when the referenced one goes.
+    pub on_delete: DeleteAction,
 }
 
 /// A table that was found synchronisable.

@@ -3,7 +3,7 @@
 
 use super::catalog::{Catalog, CatalogColumn, CatalogTable};
 use super::order::parents_first;
-use super::table::{KeyKind, ManagedSchema, ManagedTable, Reference, SyncTable, TableId};
+use super::table::{DeleteAction, KeyKind, ManagedSchema, ManagedTable, Reference, SyncTable, TableId};
 use crate::protocol::payload::WireColumn;
 use crate::protocol::validate::RESERVED_SCOPE_COLUMN;
 use crate::protocol::value::ColumnKind;
@@ -165,7 +165,7 @@ fn check_foreign_keys(
             column: key.from[0].clone(),
             table: parent.name.clone(),
             to: key.to.first().map_or_else(|| primary_key.concat(), String::clone),
-            survives_delete: key.on_delete.starts_with("SET"),
+            on_delete: DeleteAction::parse(&key.on_delete),
         });
     }
     Ok(references)

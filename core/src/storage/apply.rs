@@ -1,11 +1,11 @@
 //! Writing the server's rows: capture off, foreign keys deferred, local intent never lost.
 //!
-//! Where an incoming row meets a dirty row, an [`Arbiter`] decides; where SQLite on its own would take a
-//! dirty row away (a cascade, a parent that is gone), the row goes to the inbox first.
+//! Where an incoming row meets a dirty row, an [`Arbiter`] decides; where constraints stand between them,
+//! `integrity` does.
 
 use super::error::{Result, StorageError};
 use super::row_state::{self, RowState};
-use super::{dirty_rows, quote, refused_rows, rows};
+use super::{dirty_rows, rows};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, ManagedTable};
@@ -50,10 +50,10 @@ pub(crate) struct Applied {
 
 /// One transaction's work of writing the server's rows.
 pub(crate) struct Applier<'a> {
-    transaction: &'a Transaction<'a>,
-    schema: &'a ManagedSchema,
-    any_dirty: bool,
-    now_ms: i64,
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) schema: &'a ManagedSchema,
+    pub(super) any_dirty: bool,
+    pub(super) now_ms: i64,
     pub(crate) done: Applied,
 }
 
@@ -71,9 +71,10 @@ impl<'a> Applier<'a> {
         Ok(Self { transaction, schema, any_dirty, now_ms, done: Applied::default() })
     }
 
-    /// Turns capture on again. Rows of local intent whose parent is gone move to the inbox.
+    /// Turns capture on again, after local intent and the server's rows were made to fit each other.
     pub(crate) fn finish(self) -> Result<Applied> {
         if self.any_dirty {
+            self.extend_local_deletes()?;
             while self.refuse_orphans()? > 0 {}
         }
         self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 0")?;
@@ -190,141 +191,4 @@ impl<'a> Applier<'a> {
         }
         row_state::set(self.transaction, table.id, key, state)
     }
-
-    /// Moves dirty rows that depend on a row which is about to go to the inbox.
-    fn refuse_dependants(&self, table: &ManagedTable, key: &SqlValue) -> Result<()> {
-        let mut doomed = vec![(table.name.clone(), key.clone())];
-        let mut seen: Vec<(String, SqlValue)> = Vec::new();
-        while let Some((parent_name, parent_key)) = doomed.pop() {
-            if seen.contains(&(parent_name.clone(), parent_key.clone())) {
-                continue;
-            }
-            let Some(parent) = self.schema.tables.iter().find(|t| t.name == parent_name) else { continue };
-            for child in &self.schema.tables {
-                let references =
-                    child.references.iter().filter(|r| r.table == parent_name && !r.survives_delete);
-                for reference in references {
-                    let sql = format!(
-                        "SELECT c.{} FROM {} AS c JOIN {} AS p ON p.{} = c.{} WHERE p.{} = ?1",
-                        quote(child.key_column()),
-                        quote(&child.name),
-                        quote(&parent_name),
-                        quote(&reference.to),
-                        quote(&reference.column),
-                        quote(parent.key_column())
-                    );
-                    let mut statement = self.transaction.prepare_cached(&sql)?;
-                    let keys = statement
-                        .query_map([&parent_key], |row| rows::key(row, 0))?
-                        .collect::<rusqlite::Result<Vec<_>>>()?;
-                    doomed.extend(keys.into_iter().map(|key| (child.name.clone(), key)));
-                }
-            }
-            let itself = seen.is_empty();
-            if !itself && dirty_rows::last_change(self.transaction, parent.id, &parent_key)?.is_some() {
-                self.refuse(
-                    parent,
-                    &parent_key,
-                    "parent_missing",
-                    "a row that it refers to was deleted on another device",
-                )?;
-            }
-            seen.push((parent_name, parent_key));
-        }
-        Ok(())
-    }
-
-    /// Moves dirty rows whose parent does not exist to the inbox; answers how many.
-    fn refuse_orphans(&self) -> Result<usize> {
-        let mut count = 0;
-        for table in &self.schema.tables {
-            for reference in &table.references {
-                let sql = format!(
-                    "SELECT d.key FROM _rowtide_dirty_rows AS d JOIN {} AS c ON c.{} = d.key
-                     WHERE d.table_id = ?1 AND c.{} IS NOT NULL
-                       AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE p.{} = c.{})",
-                    quote(&table.name),
-                    quote(table.key_column()),
-                    quote(&reference.column),
-                    quote(&reference.table),
-                    quote(&reference.to),
-                    quote(&reference.column)
-                );
-                let mut statement = self.transaction.prepare_cached(&sql)?;
-                let keys = statement
-                    .query_map([table.id.0], |row| rows::key(row, 0))?
-                    .collect::<rusqlite::Result<Vec<_>>>()?;
-                for key in keys {
-                    let message = format!(
-                        "the row of table {} that it refers to was deleted on another device",
-                        reference.table
-                    );
-                    self.refuse(table, &key, "parent_missing", &message)?;
-                    count += 1;
-                }
-            }
-        }
-        Ok(count)
-    }
-
-    /// Takes a dirty row out of its table and into the inbox, content and all.
-    fn refuse(&self, table: &ManagedTable, key: &SqlValue, reason: &str, message: &str) -> Result<()> {
-        let content = rows::read(self.transaction, table, key)?;
-        refused_rows::add(self.transaction, table, key, reason, message, content.as_deref(), self.now_ms)?;
-        dirty_rows::clear(self.transaction, table.id, key)?;
-        rows::delete(self.transaction, table, key)?;
-        Ok(())
-    }
-
-    /// A dirty row that holds a unique value which the server gave to another row goes to the inbox.
-    fn evict_unique_collisions(&self, table: &ManagedTable, values: &[SqlValue]) -> Result<()> {
-        if !self.any_dirty {
-            return Ok(());
-        }
-        for columns in unique_columns(self.transaction, table)? {
-            let places: Vec<_> = columns
-                .iter()
-                .enumerate()
-                .map(|(place, index)| format!("t.{} = ?{}", quote(&table.column_names[*index]), place + 2))
-                .collect();
-            let sql = format!(
-                "SELECT t.{0} FROM {1} AS t JOIN _rowtide_dirty_rows AS d ON d.table_id = {2} AND d.key = t.{0}
-                 WHERE t.{0} IS NOT ?1 AND {3}",
-                quote(table.key_column()),
-                quote(&table.name),
-                table.id.0,
-                places.join(" AND ")
-            );
-            let mut parameters = vec![&values[table.key_index]];
-            parameters.extend(columns.iter().map(|index| &values[*index]));
-            let mut statement = self.transaction.prepare_cached(&sql)?;
-            let keys = statement
-                .query_map(rusqlite::params_from_iter(parameters), |row| rows::key(row, 0))?
-                .collect::<rusqlite::Result<Vec<_>>>()?;
-            for key in keys {
-                self.refuse_dependants(table, &key)?;
-                let message = "another device stored a row with the same unique value first";
-                self.refuse(table, &key, "unique_collision", message)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Column positions of each UNIQUE constraint or index of a table, the sync key's own left out.
-fn unique_columns(transaction: &Transaction<'_>, table: &ManagedTable) -> Result<Vec<Vec<usize>>> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT l.name, group_concat(i.name, char(31)) FROM pragma_index_list(?1) AS l, pragma_index_info(l.name) AS i
-         WHERE l.\"unique\" = 1 AND l.origin <> 'pk' AND l.partial = 0 GROUP BY l.name",
-    )?;
-    let names = statement
-        .query_map([&table.name], |row| row.get::<_, Option<String>>(1))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let position = |name: &str| table.column_names.iter().position(|column| column == name);
-    // An index over an expression has no column names and is left to SQLite's own check.
-    Ok(names
-        .into_iter()
-        .flatten()
-        .filter_map(|list| list.split('\u{1f}').map(position).collect::<Option<Vec<_>>>())
-        .collect())
 }

@@ -2,14 +2,16 @@
 
 use super::apply::{Applied, Applier, Arbiter};
 use super::error::{Result, StorageError};
+use super::operation::{self, OperationKind};
 use super::row_state::{self, RowState};
-use super::{attachment, dirty_rows, rows, stage};
+use super::{attachment, dirty_rows, integrity, rows, stage};
 use crate::protocol::hash::{BundleHasher, HashedRow};
 use crate::protocol::ids::BundleSeq;
 use crate::protocol::message::Bundle;
 use crate::protocol::problem::Conflict;
 use crate::protocol::profile::WireGeneration;
-use crate::schema::ManagedSchema;
+use crate::protocol::value::SqlValue;
+use crate::schema::{ManagedSchema, TableId};
 pub(crate) use rusqlite::Connection;
 use rusqlite::{Transaction, TransactionBehavior};
 
@@ -24,6 +26,16 @@ pub(crate) struct PageProgress {
     pub(crate) applied: Applied,
     /// Whether a decision is needed before the next bundle; the arbiter has met every conflict of the page then.
     pub(crate) undecided: bool,
+    /// Whether rows that were deleted here have to come back with a snapshot.
+    pub(crate) needs_rebuild: bool,
+}
+
+/// Undoes local deletes that the server's rows forbid, and records the download that brings the rows back.
+fn restore_parents(connection: &mut Connection, parents: &[(TableId, SqlValue)]) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    integrity::undo_deletes(&transaction, parents)?;
+    operation::start(&transaction, &OperationKind::Rebuild, "delete_undone")?;
+    Ok(transaction.commit()?)
 }
 
 /// Applies the bundles of a page after `from`, each in one transaction that also moves the checkpoint.
@@ -36,7 +48,13 @@ pub(crate) fn apply_page(
     arbiter: &mut dyn Arbiter,
     now_ms: i64,
 ) -> Result<PageProgress> {
-    let mut progress = PageProgress { last: from, bundles: 0, applied: Applied::default(), undecided: false };
+    let mut progress = PageProgress {
+        last: from,
+        bundles: 0,
+        applied: Applied::default(),
+        undecided: false,
+        needs_rebuild: false,
+    };
     for (index, bundle) in bundles.iter().enumerate() {
         if bundle.bundle_seq <= from {
             continue;
@@ -56,6 +74,12 @@ pub(crate) fn apply_page(
                 transaction.rollback()?;
                 rehearse(connection, schema, generation, &bundles[index..], arbiter, now_ms)?;
                 progress.undecided = true;
+                return Ok(progress);
+            }
+            Err(StorageError::ParentsDeletedHere(parents)) => {
+                transaction.rollback()?;
+                restore_parents(connection, &parents)?;
+                progress.needs_rebuild = true;
                 return Ok(progress);
             }
             Err(error) => return Err(error),

@@ -24,7 +24,9 @@ struct Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id()) {
+        if let Some(thread) =
+            self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id())
+        {
             // Jobs never panic past their own guard, so there is nothing to report.
             let _ = thread.join();
         }

@@ -1,7 +1,8 @@
 //! What can go wrong below, with the cause kept and no row contents in the text.
 
 use crate::protocol::payload::PayloadError;
-use crate::schema::SchemaError;
+use crate::protocol::value::SqlValue;
+use crate::schema::{SchemaError, TableId};
 
 /// A failure of the database or of what is stored in it.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub(crate) enum StorageError {
     /// What the host gave to write.
     #[error("{0}")]
     Input(String),
+    /// Rows of the server refer to rows that were deleted here, where the reference forbids that.
+    #[error("rows of other devices refer to {} rows that were deleted here; the deletes have to be undone", .0.len())]
+    ParentsDeletedHere(Vec<(TableId, SqlValue)>),
     /// A job on the database thread panicked; its transaction was rolled back.
     #[error("internal error on the database thread; the transaction was rolled back")]
     Panicked,

@@ -13,6 +13,7 @@ pub(crate) mod dirty_rows;
 pub(crate) mod error;
 pub(crate) mod host_sql;
 pub(crate) mod host_transaction;
+pub(crate) mod integrity;
 pub(crate) mod migrations;
 pub(crate) mod operation;
 pub(crate) mod outbox;

@@ -4,7 +4,7 @@ use super::apply::{Applied, Applier, Arbiter};
 use super::error::{Result, StorageError};
 use super::operation::{self, OperationKind};
 use super::row_state;
-use super::{attachment, dirty_rows, rows};
+use super::{attachment, dirty_rows, integrity, rows};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::message::{RowOp, SnapshotSession, WireKey};
 use crate::protocol::profile::WireGeneration;
@@ -109,7 +109,16 @@ pub(crate) fn apply_session(
     if staged.is_none() {
         return Err(StorageError::Violation("the staged snapshot is not the one that was downloaded".into()));
     }
-    let applied = apply_snapshot(&transaction, schema, generation, arbiter, now_ms)?;
+    let applied = match apply_snapshot(&transaction, schema, generation, arbiter, now_ms) {
+        Err(StorageError::ParentsDeletedHere(parents)) => {
+            transaction.rollback()?;
+            let undo = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            integrity::undo_deletes(&undo, &parents)?;
+            undo.commit()?;
+            return apply_session(connection, schema, generation, session, kind, arbiter, now_ms);
+        }
+        applied => applied?,
+    };
     attachment::set_checkpoint(&transaction, session.snapshot_bundle_seq)?;
     match kind {
         OperationKind::RemoteReplace { user } => attachment::attach(&transaction, user, &schema.name, None)?,

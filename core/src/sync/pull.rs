@@ -103,6 +103,9 @@ impl Engine {
             };
             count(report, &progress);
             from = progress.last;
+            if progress.needs_rebuild {
+                return Ok(Page::NeedsRebuild("delete_undone"));
+            }
             if progress.undecided {
                 self.ask_resolver(&mut decisions).await?;
                 continue;

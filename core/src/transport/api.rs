@@ -378,11 +378,7 @@ fn no_token(error: crate::transport::TokenError) -> Refusal {
         crate::transport::TokenError::Offline(_) => ErrorKind::Network,
         crate::transport::TokenError::Denied(_) => ErrorKind::Authentication,
     };
-    Refusal::Failure(Error::with_source(
-        kind,
-        format!("the token provider gave no token: {error}"),
-        error,
-    ))
+    Refusal::Failure(Error::with_source(kind, format!("the token provider gave no token: {error}"), error))
 }
 
 /// Waits between tries after transient failures.

@@ -2,7 +2,9 @@
 
 use crate::server::TestServer;
 use async_trait::async_trait;
-use rowtide::{Client, Clock, Config, LocalDatabase, SqlValue, SyncTable, TokenError, TokenProvider, TokenReason};
+use rowtide::{
+    Client, Clock, Config, LocalDatabase, SqlValue, SyncTable, TokenError, TokenProvider, TokenReason,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -90,8 +92,13 @@ impl Device {
         let database = LocalDatabase::open(folder.path().join("app.db")).await.expect("the database opens");
         database.execute_script(schema).await.expect("the schema is valid");
         drop(database);
-        let mut device =
-            Self { folder, server: server.clone(), user: user.to_owned(), client: None, change: Box::new(change) };
+        let mut device = Self {
+            folder,
+            server: server.clone(),
+            user: user.to_owned(),
+            client: None,
+            change: Box::new(change),
+        };
         device.reopen().await;
         device
     }
@@ -129,7 +136,9 @@ impl Device {
         // The former owner's threads end on their own time; ownership tells when they have.
         let client = loop {
             match Client::open(self.config()).await {
-                Err(error) if error.kind() == rowtide::ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
+                Err(error) if error.kind() == rowtide::ErrorKind::AlreadyOwned => {
+                    tokio::task::yield_now().await
+                }
                 opened => break opened.expect("the database opens"),
             }
         };
@@ -210,7 +219,10 @@ struct AtBase(TestServer);
 
 #[async_trait]
 impl rowtide::Transport for AtBase {
-    async fn send(&self, mut request: rowtide::Request) -> Result<rowtide::Response, rowtide::TransportError> {
+    async fn send(
+        &self,
+        mut request: rowtide::Request,
+    ) -> Result<rowtide::Response, rowtide::TransportError> {
         assert!(request.url.starts_with("http://server.test/base/sync/"), "the path prefix is kept");
         request.url = request.url.replacen("/base/", "/", 1);
         self.0.send(request).await

@@ -67,7 +67,8 @@ impl TestServer {
             .iter()
             .map(|(table, key)| Registration { table: (*table).into(), key_column: (*key).into() })
             .collect();
-        let mut config = ServiceConfig::new(generation, "business", &tables).expect("tables can be registered");
+        let mut config =
+            ServiceConfig::new(generation, "business", &tables).expect("tables can be registered");
         config.limits = limits;
         let store = SqliteStore::in_memory(&config).expect("a store in memory");
         let service = Service::with_clock(config, Arc::new(store), Arc::new(SystemClock));
@@ -120,7 +121,8 @@ impl TestServer {
 
     fn fault_for(&self, endpoint: Endpoint) -> Option<Fault> {
         let mut state = self.lock();
-        let planned = state.planned.iter_mut().find(|planned| planned.endpoint == endpoint && planned.times > 0)?;
+        let planned =
+            state.planned.iter_mut().find(|planned| planned.endpoint == endpoint && planned.times > 0)?;
         if planned.skip > 0 {
             planned.skip -= 1;
             return None;
@@ -142,7 +144,8 @@ impl TestServer {
         let body = request.body.map_or_else(Body::empty, Body::from);
         let request = builder.body(body).expect("the client sends valid requests");
         let response = self.router.clone().oneshot(request).await.expect("the router always answers");
-        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after =
+            response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.expect("the body is in memory").to_vec();
         Response { status, retry_after_seconds: retry_after, body }

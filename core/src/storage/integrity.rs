@@ -1,0 +1,231 @@
+//! Constraints between the server's rows and local intent: what SQLite on its own would take away goes to the
+//! inbox, and a local delete reaches what other devices added below it meanwhile.
+
+use super::apply::Applier;
+use super::error::{Result, StorageError};
+use super::{dirty_rows, quote, refused_rows, rows};
+use crate::protocol::value::SqlValue;
+use crate::schema::{DeleteAction, ManagedTable, Reference, TableId};
+use rusqlite::Transaction;
+
+impl Applier<'_> {
+    /// A row that was deleted here may have got referencing rows from another device since. The local delete acts
+    /// on them as it would have, had they been there: captured, so it goes up with the rest. Where the reference
+    /// forbids the delete, the delete has to be undone.
+    pub(super) fn extend_local_deletes(&self) -> Result<()> {
+        let mut forbidden = Vec::new();
+        for child in &self.schema.tables {
+            for reference in &child.references {
+                let Some(parent) = self.schema.tables.iter().find(|table| table.name == reference.table)
+                else {
+                    continue;
+                };
+                if reference.to.eq_ignore_ascii_case(parent.key_column()) {
+                    self.extend_deletes_of(parent, child, reference, &mut forbidden)?;
+                }
+            }
+        }
+        if forbidden.is_empty() { Ok(()) } else { Err(StorageError::ParentsDeletedHere(forbidden)) }
+    }
+
+    fn extend_deletes_of(
+        &self,
+        parent: &ManagedTable,
+        child: &ManagedTable,
+        reference: &Reference,
+        forbidden: &mut Vec<(TableId, SqlValue)>,
+    ) -> Result<()> {
+        let (name, column) = (quote(&child.name), quote(&reference.column));
+        let sql = format!(
+            "SELECT d.key FROM _rowtide_dirty_rows AS d
+             WHERE d.table_id = ?1
+               AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE p.{} = d.key)
+               AND EXISTS (SELECT 1 FROM {name} AS c WHERE c.{column} = d.key)",
+            quote(&parent.name),
+            quote(parent.key_column())
+        );
+        let keys = self
+            .transaction
+            .prepare_cached(&sql)?
+            .query_map([parent.id.0], |row| rows::key(row, 0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        for key in keys {
+            let sql = match reference.on_delete {
+                DeleteAction::Cascade => format!("DELETE FROM {name} WHERE {column} = ?1"),
+                DeleteAction::Unlink => format!("UPDATE {name} SET {column} = NULL WHERE {column} = ?1"),
+                DeleteAction::Refuse => {
+                    // A dirty child is local intent itself, and is dealt with as an orphan.
+                    if self.has_clean_child(child, reference, &key)? {
+                        forbidden.push((parent.id, key));
+                    }
+                    continue;
+                }
+            };
+            self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 0")?;
+            self.transaction.prepare_cached(&sql)?.execute([&key])?;
+            self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 1")?;
+            dirty_rows::coalesce(self.transaction)?;
+        }
+        Ok(())
+    }
+
+    fn has_clean_child(&self, child: &ManagedTable, reference: &Reference, key: &SqlValue) -> Result<bool> {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM {} AS c WHERE c.{} = ?1 AND NOT EXISTS
+                 (SELECT 1 FROM _rowtide_dirty_rows AS d WHERE d.table_id = {} AND d.key = c.{}))",
+            quote(&child.name),
+            quote(&reference.column),
+            child.id.0,
+            quote(child.key_column())
+        );
+        Ok(self.transaction.prepare_cached(&sql)?.query_row([key], |row| row.get(0))?)
+    }
+
+    /// Moves dirty rows that depend on a row which is about to go to the inbox.
+    pub(super) fn refuse_dependants(&self, table: &ManagedTable, key: &SqlValue) -> Result<()> {
+        let mut doomed = vec![(table.name.clone(), key.clone())];
+        let mut seen: Vec<(String, SqlValue)> = Vec::new();
+        while let Some((parent_name, parent_key)) = doomed.pop() {
+            if seen.contains(&(parent_name.clone(), parent_key.clone())) {
+                continue;
+            }
+            let Some(parent) = self.schema.tables.iter().find(|t| t.name == parent_name) else { continue };
+            for child in &self.schema.tables {
+                let references = child
+                    .references
+                    .iter()
+                    .filter(|r| r.table == parent_name && r.on_delete != DeleteAction::Unlink);
+                for reference in references {
+                    let sql = format!(
+                        "SELECT c.{} FROM {} AS c JOIN {} AS p ON p.{} = c.{} WHERE p.{} = ?1",
+                        quote(child.key_column()),
+                        quote(&child.name),
+                        quote(&parent_name),
+                        quote(&reference.to),
+                        quote(&reference.column),
+                        quote(parent.key_column())
+                    );
+                    let mut statement = self.transaction.prepare_cached(&sql)?;
+                    let keys = statement
+                        .query_map([&parent_key], |row| rows::key(row, 0))?
+                        .collect::<rusqlite::Result<Vec<_>>>()?;
+                    doomed.extend(keys.into_iter().map(|key| (child.name.clone(), key)));
+                }
+            }
+            let itself = seen.is_empty();
+            if !itself && dirty_rows::last_change(self.transaction, parent.id, &parent_key)?.is_some() {
+                self.refuse(
+                    parent,
+                    &parent_key,
+                    "parent_missing",
+                    "a row that it refers to was deleted on another device",
+                )?;
+            }
+            seen.push((parent_name, parent_key));
+        }
+        Ok(())
+    }
+
+    /// Moves dirty rows whose parent does not exist to the inbox; answers how many.
+    pub(super) fn refuse_orphans(&self) -> Result<usize> {
+        let mut count = 0;
+        for table in &self.schema.tables {
+            for reference in &table.references {
+                let sql = format!(
+                    "SELECT d.key FROM _rowtide_dirty_rows AS d JOIN {} AS c ON c.{} = d.key
+                     WHERE d.table_id = ?1 AND c.{} IS NOT NULL
+                       AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE p.{} = c.{})",
+                    quote(&table.name),
+                    quote(table.key_column()),
+                    quote(&reference.column),
+                    quote(&reference.table),
+                    quote(&reference.to),
+                    quote(&reference.column)
+                );
+                let mut statement = self.transaction.prepare_cached(&sql)?;
+                let keys = statement
+                    .query_map([table.id.0], |row| rows::key(row, 0))?
+                    .collect::<rusqlite::Result<Vec<_>>>()?;
+                for key in keys {
+                    let message = format!(
+                        "the row of table {} that it refers to was deleted on another device",
+                        reference.table
+                    );
+                    self.refuse(table, &key, "parent_missing", &message)?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Takes a dirty row out of its table and into the inbox, content and all.
+    fn refuse(&self, table: &ManagedTable, key: &SqlValue, reason: &str, message: &str) -> Result<()> {
+        let content = rows::read(self.transaction, table, key)?;
+        refused_rows::add(self.transaction, table, key, reason, message, content.as_deref(), self.now_ms)?;
+        dirty_rows::clear(self.transaction, table.id, key)?;
+        rows::delete(self.transaction, table, key)?;
+        Ok(())
+    }
+
+    /// A dirty row that holds a unique value which the server gave to another row goes to the inbox.
+    pub(super) fn evict_unique_collisions(&self, table: &ManagedTable, values: &[SqlValue]) -> Result<()> {
+        if !self.any_dirty {
+            return Ok(());
+        }
+        for columns in unique_columns(self.transaction, table)? {
+            let places: Vec<_> = columns
+                .iter()
+                .enumerate()
+                .map(|(place, index)| format!("t.{} = ?{}", quote(&table.column_names[*index]), place + 2))
+                .collect();
+            let sql = format!(
+                "SELECT t.{0} FROM {1} AS t JOIN _rowtide_dirty_rows AS d ON d.table_id = {2} AND d.key = t.{0}
+                 WHERE t.{0} IS NOT ?1 AND {3}",
+                quote(table.key_column()),
+                quote(&table.name),
+                table.id.0,
+                places.join(" AND ")
+            );
+            let mut parameters = vec![&values[table.key_index]];
+            parameters.extend(columns.iter().map(|index| &values[*index]));
+            let mut statement = self.transaction.prepare_cached(&sql)?;
+            let keys = statement
+                .query_map(rusqlite::params_from_iter(parameters), |row| rows::key(row, 0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            for key in keys {
+                self.refuse_dependants(table, &key)?;
+                let message = "another device stored a row with the same unique value first";
+                self.refuse(table, &key, "unique_collision", message)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Column positions of each UNIQUE constraint or index of a table, the sync key's own left out.
+fn unique_columns(transaction: &Transaction<'_>, table: &ManagedTable) -> Result<Vec<Vec<usize>>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT l.name, group_concat(i.name, char(31)) FROM pragma_index_list(?1) AS l, pragma_index_info(l.name) AS i
+         WHERE l.\"unique\" = 1 AND l.origin <> 'pk' AND l.partial = 0 GROUP BY l.name",
+    )?;
+    let names = statement
+        .query_map([&table.name], |row| row.get::<_, Option<String>>(1))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let position = |name: &str| table.column_names.iter().position(|column| column == name);
+    // An index over an expression has no column names and is left to SQLite's own check.
+    Ok(names
+        .into_iter()
+        .flatten()
+        .filter_map(|list| list.split('\u{1f}').map(position).collect::<Option<Vec<_>>>())
+        .collect())
+}
+
+/// Undoes local deletes: the rows are the server's again, and unknown here until a snapshot brings them.
+pub(crate) fn undo_deletes(transaction: &Transaction<'_>, parents: &[(TableId, SqlValue)]) -> Result<()> {
+    for (table, key) in parents {
+        dirty_rows::clear(transaction, *table, key)?;
+        super::row_state::forget(transaction, *table, key)?;
+    }
+    Ok(())
+}
