@@ -47,7 +47,16 @@ impl World {
     fn new(wire: &str, seed: u64) -> Self {
         let folder = TempDir::new().unwrap();
         let mut server = Command::new(rowtide())
-            .args(["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:server.db", "--demo", "--wire", wire])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--store",
+                "sqlite:server.db",
+                "--demo",
+                "--wire",
+                wire,
+            ])
             .args(["--table", "items:id"])
             .env("ROWTIDE_JWT_SECRET", "a secret of the tests")
             .current_dir(folder.path())
@@ -74,7 +83,10 @@ impl World {
 
     fn command(&self, device: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(rowtide());
-        command.current_dir(self.folder.path()).args(["--json", "--db", &format!("{device}.db")]).args(arguments);
+        command
+            .current_dir(self.folder.path())
+            .args(["--json", "--db", &format!("{device}.db")])
+            .args(arguments);
         command
     }
 
