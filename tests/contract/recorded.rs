@@ -98,5 +98,5 @@ fn every_recorded_response_is_understood_and_every_bundle_hash_comes_out_the_sam
             _ => {}
         }
     }
-    assert!(hashes > 8 && problems > 15, "{hashes} hashes and {problems} problems were seen");
+    assert!(hashes >= 6 && problems >= 20, "{hashes} hashes and {problems} problems were seen");
 }

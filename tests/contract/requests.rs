@@ -16,12 +16,12 @@ async fn requests() -> Vec<(Endpoint, Request)> {
     let a = Device::notes(&server, "ada").await;
     a.exec("INSERT INTO notes (id) VALUES ('n1'), ('n2')").await;
     a.attach().await;
-    server.fail_next(
-        Endpoint::PushCommit,
-        Fault::Forge("\"bundle_hash\":\"".into(), "\"bundle_hash\":\"0".into()),
-    );
-    // A hash that is not the expected one makes the client fetch the committed rows.
+    // A hash that is not the expected one makes the client fetch the committed rows, and find them wanting.
+    let forged = || Fault::Forge("\"bundle_hash\":\"".into(), "\"bundle_hash\":\"0".into());
+    server.fail_next(Endpoint::PushCommit, forged());
+    server.fail(Endpoint::CommittedRows, 0, 9, forged());
     assert!(a.client().sync().await.is_err());
+    server.heal();
     let b = Device::notes(&server, "ada").await;
     b.attach().await;
     for title in ["x", "y", "z"] {
