@@ -31,7 +31,7 @@ pub enum SchemaFileError {
 /// An annotation that no `CREATE TABLE` follows, or a table without a key.
 #[uniffi::export]
 pub fn annotated_table_names(sql: String) -> Result<Vec<String>, SchemaFileError> {
-    let tables = annotated_tables(&sql)
-        .map_err(|error| SchemaFileError::Annotation { reason: error.to_string() })?;
+    let tables =
+        annotated_tables(&sql).map_err(|error| SchemaFileError::Annotation { reason: error.to_string() })?;
     Ok(tables.iter().map(|table| table.name().to_owned()).collect())
 }

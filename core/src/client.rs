@@ -296,7 +296,7 @@ impl Client {
     /// # Errors
     /// Only of the database.
     pub async fn discard_refused(&self) -> Result<i64> {
-        Ok(self.database().transaction(|transaction| refused_rows::discard_all(transaction)).await?)
+        Ok(self.database().transaction(refused_rows::discard_all).await?)
     }
 
     /// Waits for a running operation and closes the database, once the last clone is closed or dropped.

@@ -133,6 +133,7 @@ impl World {
     }
 
     /// Runs a command and kills it at a random moment.
+    #[allow(clippy::disallowed_methods)] // a moment of real time is the point
     fn kill(&mut self, device: &str, arguments: &[&str]) {
         let mut command = self.command(device, arguments);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

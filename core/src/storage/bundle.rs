@@ -12,8 +12,7 @@ use crate::protocol::problem::Conflict;
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, TableId};
-pub(crate) use rusqlite::Connection;
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// How far a page was applied.
 #[derive(Debug)]

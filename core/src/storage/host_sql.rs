@@ -73,7 +73,7 @@ pub(crate) fn execute_rows(
 /// Runs a query to its end.
 pub(crate) fn query(connection: &Connection, sql: &str, arguments: &[SqlValue]) -> Result<QueryRows> {
     let mut statement = connection.prepare_cached(sql)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query(params_from_iter(arguments))?;
     let mut result = QueryRows { rows: Vec::new(), columns };
     while let Some(row) = found.next()? {

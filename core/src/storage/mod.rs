@@ -26,6 +26,8 @@ pub(crate) mod triggers;
 
 pub(crate) use connection::Database;
 pub(crate) use error::StorageError;
+// The flow hands these through without knowing what they are made of.
+pub(crate) use rusqlite::{Connection, Transaction};
 
 /// Quotes an SQL identifier.
 pub(crate) fn quote(identifier: &str) -> String {

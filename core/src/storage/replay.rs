@@ -9,8 +9,7 @@ use crate::protocol::ids::{RowVersion, SourceBundleId};
 use crate::protocol::message::{CommittedBundle, RowOp};
 use crate::protocol::profile::WireGeneration;
 use crate::schema::{ManagedSchema, TableId};
-use rusqlite::Connection;
-pub(crate) use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 /// The hash that the server must report if it committed exactly the outbox, row for row: equality proves
 /// that nothing has to be fetched back.

@@ -10,8 +10,7 @@ use crate::protocol::message::{RowOp, SnapshotSession, WireKey};
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, ManagedTable};
-pub(crate) use rusqlite::Transaction;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::sync::Arc;
 
 /// A staged row.

@@ -65,7 +65,7 @@ impl Engine {
 
     /// A download for this user that an earlier run began is finished; one for another user is dropped.
     async fn resume_download(&self, user: &str, report: &mut Report) -> Result<bool> {
-        let pending = self.database.read(|connection| operation::load(connection)).await?;
+        let pending = self.database.read(operation::load).await?;
         match pending.map(|found| found.kind) {
             Some(OperationKind::RemoteReplace { user: target }) if target == user => {
                 self.finish_operation(report).await?;
@@ -73,7 +73,7 @@ impl Engine {
                 Ok(true)
             }
             Some(_) => {
-                self.database.transaction(|transaction| operation::finish(transaction)).await?;
+                self.database.transaction(operation::finish).await?;
                 Ok(false)
             }
             None => Ok(false),

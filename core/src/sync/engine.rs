@@ -124,7 +124,7 @@ impl Engine {
     async fn settle(&self, report: &mut Report) -> Result<()> {
         self.attached().await?;
         self.finish_operation(report).await?;
-        let outbox = self.database.read(|connection| outbox::load(connection)).await?;
+        let outbox = self.database.read(outbox::load).await?;
         if let Some(outbox) = outbox {
             match self.push_outbox(outbox, report).await? {
                 Pushed::Committed => {}
@@ -189,7 +189,7 @@ impl Engine {
     }
 
     pub(crate) async fn attachment(&self) -> Result<Attachment> {
-        Ok(self.database.read(|connection| attachment::load(connection)).await?)
+        Ok(self.database.read(attachment::load).await?)
     }
 
     /// The attachment, if there is a user.
@@ -211,6 +211,6 @@ impl Engine {
     }
 
     pub(crate) async fn refused_rows(&self) -> Result<i64> {
-        Ok(self.database.read(|connection| refused_rows::count(connection)).await?)
+        Ok(self.database.read(refused_rows::count).await?)
     }
 }

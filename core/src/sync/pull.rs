@@ -123,7 +123,7 @@ enum Step {
 /// Parses, checks and applies a page on the database thread, so that its rows are read only once.
 #[allow(clippy::too_many_arguments)] // one page, where it begins, and who decides
 fn apply_body(
-    connection: &mut bundle::Connection,
+    connection: &mut crate::storage::Connection,
     schema: &ManagedSchema,
     generation: WireGeneration,
     body: &Body,

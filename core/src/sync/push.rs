@@ -43,9 +43,7 @@ impl Engine {
             .transaction(move |transaction| {
                 let frozen =
                     outbox::freeze(transaction, &schema, negotiated.generation, negotiated.bundle, now_ms)?;
-                Ok(frozen
-                    .map(|outbox| dirty_rows::any(transaction).map(|more| (outbox, more)))
-                    .transpose()?)
+                frozen.map(|outbox| dirty_rows::any(transaction).map(|more| (outbox, more))).transpose()
             })
             .await?)
     }
@@ -79,7 +77,7 @@ impl Engine {
             };
             match refusal {
                 PushRefusal::Conflict => {
-                    self.database.transaction(|transaction| outbox::thaw(transaction)).await?;
+                    self.database.transaction(outbox::thaw).await?;
                     return Ok(Pushed::Conflict(conflict));
                 }
                 PushRefusal::ReplaceSource { reason, replacement } => {

@@ -23,7 +23,7 @@ impl Engine {
     /// Finishes the recorded download, if there is one.
     pub(super) async fn finish_operation(&self, report: &mut Report) -> Result<()> {
         for _ in 0..SESSION_TRIES {
-            let Some(operation) = self.database.read(|connection| operation::load(connection)).await? else {
+            let Some(operation) = self.database.read(operation::load).await? else {
                 return Ok(());
             };
             let source = self.attachment().await?.source_id;
@@ -110,8 +110,7 @@ impl Engine {
     async fn download(&self, source: &SourceId, session: &SnapshotSession) -> Answer<()> {
         let negotiated = self.negotiate(source).await?;
         let generation = negotiated.generation;
-        let found =
-            self.database.read(|connection| operation::load(connection)).await.map_err(Error::from)?;
+        let found = self.database.read(operation::load).await.map_err(Error::from)?;
         let (mut rows, mut bytes) = found.map_or((0, 0), |found| (found.staged_rows, found.staged_bytes));
         let mut max_bytes = negotiated.snapshot_bytes;
         // Where the server cannot be asked for bytes, the average row decides how many rows are asked for.
@@ -202,7 +201,7 @@ impl Engine {
 }
 
 fn stage_chunk(
-    transaction: &stage::Transaction<'_>,
+    transaction: &crate::storage::Transaction<'_>,
     schema: &ManagedSchema,
     generation: WireGeneration,
     session: &SnapshotSession,
@@ -243,12 +242,12 @@ fn stage_chunk(
 impl Engine {
     /// Whether a download waits to be finished.
     pub(crate) async fn pending_operation(&self) -> Result<Option<OperationKind>> {
-        let found = self.database.read(|connection| operation::load(connection)).await?;
+        let found = self.database.read(operation::load).await?;
         Ok(found.map(|operation| operation.kind))
     }
 
     /// Whether an upload waits to be settled.
     pub(crate) async fn has_outbox(&self) -> Result<bool> {
-        Ok(self.database.read(|connection| crate::storage::outbox::load(connection)).await?.is_some())
+        Ok(self.database.read(crate::storage::outbox::load).await?.is_some())
     }
 }

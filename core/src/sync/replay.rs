@@ -67,7 +67,7 @@ impl Engine {
         bundle: &CommittedBundle,
         generation: WireGeneration,
     ) -> Answer<()> {
-        self.database.transaction(|transaction| stage::clear(transaction)).await.map_err(Error::from)?;
+        self.database.transaction(stage::clear).await.map_err(Error::from)?;
         let mut hasher = BundleHasher::new(generation);
         let (mut received, mut bytes) = (0, 0);
         loop {
@@ -103,11 +103,7 @@ impl Engine {
             )));
         }
         // Without a request hash on the wire, the committed rows themselves prove whose bundle this is.
-        let ours = self
-            .database
-            .read(|connection| outbox::is_covered_by_stage(connection))
-            .await
-            .map_err(Error::from)?;
+        let ours = self.database.read(outbox::is_covered_by_stage).await.map_err(Error::from)?;
         if !ours {
             return Err(Refusal::Failure(Error::new(ErrorKind::SourceMismatch, source_mismatch(outbox))));
         }
@@ -166,14 +162,14 @@ impl Engine {
 
     /// Whether the checkpoint is below a bundle that this device committed.
     pub(super) async fn behind_own_bundle(&self) -> Result<bool> {
-        Ok(self.database.read(|connection| replay::checkpoint_is_behind(connection)).await?)
+        Ok(self.database.read(replay::checkpoint_is_behind).await?)
     }
 }
 
 type StagedPage = (BundleHasher, i64, bool);
 
 fn stage_page(
-    transaction: &replay::Transaction<'_>,
+    transaction: &crate::storage::Transaction<'_>,
     schema: &crate::schema::ManagedSchema,
     expected: &CommittedBundle,
     body: &Body,

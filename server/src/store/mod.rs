@@ -112,6 +112,7 @@ pub(crate) type StoreResult<T> = Result<T, StoreError>;
 /// The steps of the protocol that touch data.
 #[async_trait]
 #[allow(missing_docs)] // each is the endpoint of its name, docs/protocol.md sections 3 to 8
+#[allow(clippy::too_many_arguments)] // a request is what it is
 pub trait Store: Send + Sync + 'static {
     async fn connect(
         &self,
