@@ -74,6 +74,10 @@ impl Gate {
 
 /// Parses a body; the text of the refusal names a place, never what was there.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], code: ProblemCode) -> Result<T, Refusal> {
+    // serde reads a struct from an array as well; the protocol has objects only.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Refusal::new(code, "the request body must be a JSON object"));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let text = format!(
             "the request body is not what the protocol says, at line {} column {}",
