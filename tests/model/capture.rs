@@ -184,7 +184,7 @@ fn run(schema: Schema, before: Vec<Statement>, after: Vec<Statement>) -> Result<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::config(160))]
 
     #[test]
     fn dirty_rows_are_the_difference_of_before_and_after(

@@ -112,7 +112,7 @@ fn run(generation: WireGeneration, steps: Vec<Step>) -> Result<(), TestCaseError
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::config(80))]
 
     #[test]
     fn devices_agree_once_it_is_quiet_in_the_first_generation(steps in prop::collection::vec(step(), 1..60)) {

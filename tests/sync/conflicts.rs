@@ -265,6 +265,67 @@ async fn two_devices_that_make_the_same_unique_value_keep_both_rows_one_in_the_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn unique_values_that_are_swapped_or_cycled_in_one_bundle_arrive() {
+    const SCHEMA: &str =
+        "CREATE TABLE seats (id TEXT PRIMARY KEY NOT NULL, place INTEGER NOT NULL UNIQUE, guest TEXT UNIQUE)";
+    for generation in BOTH {
+        let server = TestServer::new(generation, &[("seats", "id")]);
+        let device = async || {
+            let device =
+                Device::new(&server, "ada", SCHEMA, |config| config.table(SyncTable::new("seats").key("id")))
+                    .await;
+            device.attach().await;
+            device.sync().await;
+            device
+        };
+        let a = device().await;
+        a.exec("INSERT INTO seats VALUES ('a', 1, 'x'), ('b', 2, 'y'), ('c', 3, NULL)").await;
+        a.sync().await;
+        let b = device().await;
+        a.exec("UPDATE seats SET place = -place; UPDATE seats SET place = 1 + (-place) % 3, guest = guest || '!'").await;
+        a.exec("DELETE FROM seats WHERE id = 'b'; INSERT INTO seats VALUES ('d', 3, 'x')").await;
+        a.sync().await;
+        assert_eq!(b.sync().await.refused_rows, 0);
+        let all = "SELECT * FROM seats ORDER BY id";
+        assert_eq!(a.rows(all).await, b.rows(all).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_another_devices_new_reference_forbids_is_undone() {
+    const SCHEMA: &str = "
+        CREATE TABLE albums (id TEXT PRIMARY KEY NOT NULL, name TEXT);
+        CREATE TABLE songs (id TEXT PRIMARY KEY NOT NULL, album TEXT NOT NULL REFERENCES albums (id));";
+    for generation in BOTH {
+        let server = TestServer::new(generation, &[("albums", "id"), ("songs", "id")]);
+        let device = async || {
+            let device = Device::new(&server, "ada", SCHEMA, |config| {
+                config.table(SyncTable::new("songs").key("id")).table(SyncTable::new("albums").key("id"))
+            })
+            .await;
+            device.attach().await;
+            device
+        };
+        let a = device().await;
+        a.exec("INSERT INTO albums VALUES ('one', 'kept')").await;
+        a.sync().await;
+        let b = device().await;
+        b.exec("INSERT INTO songs VALUES ('s', 'one')").await;
+        b.sync().await;
+        a.exec("DELETE FROM albums").await;
+        a.sync().await;
+        b.sync().await;
+        for device in [&a, &b] {
+            assert_eq!(device.text("SELECT name FROM albums").await, "kept");
+            assert_eq!(
+                (device.text("SELECT album FROM songs").await.as_str(), device.pending().await),
+                ("one", 0)
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn resurrecting_a_row_on_an_old_tombstone_converges() {
     for generation in BOTH {
         let (server, a, b) =

@@ -8,8 +8,10 @@ use super::row_state::{self, RowState};
 use super::{dirty_rows, rows};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::value::SqlValue;
-use crate::schema::{ManagedSchema, ManagedTable};
+use crate::schema::{ManagedSchema, ManagedTable, TableId};
 use rusqlite::Transaction;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 /// What becomes of a dirty row that an incoming row meets.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +56,9 @@ pub(crate) struct Applier<'a> {
     pub(super) schema: &'a ManagedSchema,
     pub(super) any_dirty: bool,
     pub(super) now_ms: i64,
+    pub(super) unique_columns: HashMap<TableId, Rc<[Vec<usize>]>>,
+    /// Rows that gave up a unique value and wait for their new one.
+    pub(super) parked: Vec<(TableId, SqlValue)>,
     pub(crate) done: Applied,
 }
 
@@ -68,11 +73,20 @@ impl<'a> Applier<'a> {
         transaction
             .execute_batch("UPDATE _rowtide_apply SET applying = 1; PRAGMA defer_foreign_keys = ON")?;
         let any_dirty = dirty_rows::any(transaction)?;
-        Ok(Self { transaction, schema, any_dirty, now_ms, done: Applied::default() })
+        Ok(Self {
+            transaction,
+            schema,
+            any_dirty,
+            now_ms,
+            unique_columns: HashMap::new(),
+            parked: Vec::new(),
+            done: Applied::default(),
+        })
     }
 
     /// Turns capture on again, after local intent and the server's rows were made to fit each other.
     pub(crate) fn finish(self) -> Result<Applied> {
+        self.check_parked()?;
         if self.any_dirty {
             self.extend_local_deletes()?;
             while self.refuse_orphans()? > 0 {}
@@ -167,10 +181,13 @@ impl<'a> Applier<'a> {
     ) -> Result<()> {
         match server {
             Some(values) => {
-                self.evict_unique_collisions(table, values)?;
+                self.free_unique_values(table, values)?;
                 rows::write(self.transaction, table, values)?;
             }
-            None => self.delete(table, key)?,
+            None => {
+                self.delete(table, key)?;
+                self.parked.retain(|(parked, parked_key)| *parked != table.id || parked_key != key);
+            }
         }
         self.done.rows += 1;
         self.set_state(table, key, next)

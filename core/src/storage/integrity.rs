@@ -4,9 +4,10 @@
 use super::apply::Applier;
 use super::error::{Result, StorageError};
 use super::{dirty_rows, quote, refused_rows, rows};
-use crate::protocol::value::SqlValue;
+use crate::protocol::value::{ColumnKind, SqlValue};
 use crate::schema::{DeleteAction, ManagedTable, Reference, TableId};
 use rusqlite::Transaction;
+use std::rc::Rc;
 
 impl Applier<'_> {
     /// A row that was deleted here may have got referencing rows from another device since. The local delete acts
@@ -168,38 +169,80 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// A dirty row that holds a unique value which the server gave to another row goes to the inbox.
-    pub(super) fn evict_unique_collisions(&self, table: &ManagedTable, values: &[SqlValue]) -> Result<()> {
-        if !self.any_dirty {
-            return Ok(());
+    /// Frees the unique values of a row that is about to be written. A dirty row that holds one goes to the inbox.
+    /// A clean one is parked: SQLite cannot defer UNIQUE, so a row that gets another value later in the same
+    /// bundle (a swap) gives up its old one first.
+    pub(super) fn free_unique_values(&mut self, table: &ManagedTable, values: &[SqlValue]) -> Result<()> {
+        if !self.unique_columns.contains_key(&table.id) {
+            let found = unique_columns(self.transaction, table)?;
+            self.unique_columns.insert(table.id, Rc::from(found));
         }
-        for columns in unique_columns(self.transaction, table)? {
-            let places: Vec<_> = columns
-                .iter()
-                .enumerate()
-                .map(|(place, index)| format!("t.{} = ?{}", quote(&table.column_names[*index]), place + 2))
-                .collect();
-            let sql = format!(
-                "SELECT t.{0} FROM {1} AS t JOIN _rowtide_dirty_rows AS d ON d.table_id = {2} AND d.key = t.{0}
-                 WHERE t.{0} IS NOT ?1 AND {3}",
-                quote(table.key_column()),
-                quote(&table.name),
-                table.id.0,
-                places.join(" AND ")
-            );
-            let mut parameters = vec![&values[table.key_index]];
-            parameters.extend(columns.iter().map(|index| &values[*index]));
-            let mut statement = self.transaction.prepare_cached(&sql)?;
-            let keys = statement
-                .query_map(rusqlite::params_from_iter(parameters), |row| rows::key(row, 0))?
-                .collect::<rusqlite::Result<Vec<_>>>()?;
-            for key in keys {
-                self.refuse_dependants(table, &key)?;
-                let message = "another device stored a row with the same unique value first";
-                self.refuse(table, &key, "unique_collision", message)?;
+        let unique = self.unique_columns[&table.id].clone();
+        for columns in unique.iter() {
+            for key in self.holders(table, columns, values)? {
+                if self.any_dirty && dirty_rows::last_change(self.transaction, table.id, &key)?.is_some() {
+                    self.refuse_dependants(table, &key)?;
+                    let message = "another device stored a row with the same unique value first";
+                    self.refuse(table, &key, "unique_collision", message)?;
+                } else {
+                    self.park(table, columns, &key)?;
+                }
             }
         }
+        let own = &values[table.key_index];
+        self.parked.retain(|(parked, key)| *parked != table.id || key != own);
         Ok(())
+    }
+
+    /// Keys of other rows that hold the values of a unique constraint.
+    fn holders(&self, table: &ManagedTable, columns: &[usize], values: &[SqlValue]) -> Result<Vec<SqlValue>> {
+        let equal: Vec<_> = columns
+            .iter()
+            .enumerate()
+            .map(|(place, index)| format!("{} = ?{}", quote(&table.column_names[*index]), place + 2))
+            .collect();
+        let key = quote(table.key_column());
+        let sql = format!(
+            "SELECT {key} FROM {} WHERE {key} IS NOT ?1 AND {}",
+            quote(&table.name),
+            equal.join(" AND ")
+        );
+        let mut parameters = vec![&values[table.key_index]];
+        parameters.extend(columns.iter().map(|index| &values[*index]));
+        let mut statement = self.transaction.prepare_cached(&sql)?;
+        let keys = statement.query_map(rusqlite::params_from_iter(parameters), |row| rows::key(row, 0))?;
+        Ok(keys.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn park(&mut self, table: &ManagedTable, columns: &[usize], key: &SqlValue) -> Result<()> {
+        // One column of the constraint is enough, and a random value of its kind collides with nothing.
+        let index = columns[0];
+        let value = match table.columns[index].kind {
+            ColumnKind::Integer | ColumnKind::Real | ColumnKind::Numeric => "random()",
+            ColumnKind::Text => "hex(randomblob(16))",
+            ColumnKind::Blob | ColumnKind::Uuid => "randomblob(16)",
+        };
+        let sql = format!(
+            "UPDATE {} SET {} = {value} WHERE {} = ?1",
+            quote(&table.name),
+            quote(&table.column_names[index]),
+            quote(table.key_column())
+        );
+        self.transaction.prepare_cached(&sql)?.execute([key])?;
+        self.parked.push((table.id, key.clone()));
+        Ok(())
+    }
+
+    /// A parked row that the bundle did not write again would keep a value that nobody gave it.
+    pub(super) fn check_parked(&self) -> Result<()> {
+        match self.parked.first() {
+            None => Ok(()),
+            Some((id, _)) => {
+                let table = self.schema.by_id(*id).map_or("", |table| &table.name);
+                let text = format!("the server has two rows of table {table} with the same unique value");
+                Err(StorageError::Violation(text))
+            }
+        }
     }
 }
 
