@@ -170,3 +170,44 @@ async fn a_retired_source_is_replaced_and_its_intent_goes_up_under_the_new_one()
         assert_eq!(b.text("SELECT title FROM notes WHERE id = 'n1'").await, "kept");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_initialisation_lease_makes_the_database_anonymous_and_keeps_every_row() {
+    for generation in BOTH {
+        for lost in ["initialization_expired", "initialization_stale"] {
+            let server = server(generation);
+            let a = Device::notes(&server, "ada").await;
+            a.exec(SEED).await;
+            a.attach().await;
+            let answer = |status, code: &str| {
+                Fault::Answer(status, format!("{{\"error\":\"{code}\",\"message\":\"\"}}"))
+            };
+            server.fail_next(Endpoint::PushCreate, answer(410, lost));
+            server.fail_next(Endpoint::PushCreate, answer(409, "scope_uninitialized"));
+            let error = a.client().sync().await.unwrap_err();
+            assert_eq!(error.code(), Some("scope_uninitialized"));
+            let status = a.client().status().await.unwrap();
+            assert_eq!((status.user, status.pending_rows), (None, 9));
+            a.attach().await;
+            assert_eq!(a.sync().await.pushed_rows, 9);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_lost_to_a_device_that_seeded_is_no_dead_end() {
+    for generation in BOTH {
+        let server = server(generation);
+        let a = Device::notes(&server, "ada").await;
+        a.exec(SEED).await;
+        a.attach().await;
+        // The scope is initialised by another device; the first one only hears that its lease is stale.
+        let b = Device::notes(&server, "ada").await;
+        let initialised = "{\"resolution\":\"initialize_empty\"}";
+        server.fail_next(Endpoint::Connect, Fault::Answer(200, initialised.into()));
+        b.attach().await;
+        a.sync().await;
+        b.sync().await;
+        assert_eq!(a.dump().await, b.dump().await);
+    }
+}

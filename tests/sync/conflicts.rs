@@ -326,6 +326,28 @@ async fn a_delete_that_another_devices_new_reference_forbids_is_undone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reference_that_reaches_the_server_after_its_parent_is_gone_ends_as_its_foreign_key_says() {
+    for generation in BOTH {
+        let (server, a, b) = two_devices(generation, "INSERT INTO notes (id) VALUES ('n1'), ('n2')").await;
+        b.exec("DELETE FROM notes WHERE id = 'n1'").await;
+        a.exec("INSERT INTO tags (name, note_id) VALUES ('late', 'n1')").await;
+        a.exec("INSERT INTO notes (id, parent) VALUES ('child', 'n1')").await;
+        let (other, runtime) = (b.client().clone(), tokio::runtime::Handle::current());
+        server.before(Endpoint::PushCommit, move || {
+            runtime.block_on(other.sync()).unwrap();
+        });
+        a.client().push().await.unwrap();
+        // This server enforces no references, so it has both rows now, and no parent.
+        let c = Device::notes(&server, "ada").await;
+        c.attach().await;
+        converge(&a, &b).await;
+        converge(&c, &a).await;
+        assert_eq!(c.text("SELECT count(*) FROM tags").await, "0");
+        assert_eq!(c.text("SELECT group_concat(id || ifnull(parent, '')) FROM notes").await, "child,n2");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn resurrecting_a_row_on_an_old_tombstone_converges() {
     for generation in BOTH {
         let (server, a, b) =

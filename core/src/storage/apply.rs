@@ -8,7 +8,7 @@ use super::row_state::{self, RowState};
 use super::{dirty_rows, rows};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::value::SqlValue;
-use crate::schema::{ManagedSchema, ManagedTable, TableId};
+use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
 use rusqlite::Transaction;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -59,6 +59,9 @@ pub(crate) struct Applier<'a> {
     pub(super) unique_columns: HashMap<TableId, Rc<[Vec<usize>]>>,
     /// Rows that gave up a unique value and wait for their new one.
     pub(super) parked: Vec<(TableId, SqlValue)>,
+    /// Rows that SQLite changed on its own while the server's rows were written (cascades), by table and wire key,
+    /// unless the server's rows say the same later in the bundle.
+    pub(super) side_effects: HashMap<(TableId, String), SqlValue>,
     pub(crate) done: Applied,
 }
 
@@ -80,6 +83,7 @@ impl<'a> Applier<'a> {
             now_ms,
             unique_columns: HashMap::new(),
             parked: Vec::new(),
+            side_effects: HashMap::new(),
             done: Applied::default(),
         })
     }
@@ -91,6 +95,7 @@ impl<'a> Applier<'a> {
             self.extend_local_deletes()?;
             while self.refuse_orphans()? > 0 {}
         }
+        self.keep_side_effects()?;
         self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 0")?;
         Ok(self.done)
     }
@@ -109,6 +114,7 @@ impl<'a> Applier<'a> {
         if state.version >= version {
             return Ok(());
         }
+        self.side_effects.remove(&(table.id, wire_key.to_owned()));
         let next = RowState { version, deleted: server.is_none() };
         let dirty =
             if self.any_dirty { dirty_rows::last_change(self.transaction, table.id, key)? } else { None };
@@ -193,12 +199,23 @@ impl<'a> Applier<'a> {
         self.set_state(table, key, next)
     }
 
-    /// Deletes a row; dirty rows that the delete would take along go to the inbox first.
+    /// Deletes a row; dirty rows that the delete would take along go to the inbox first. What it takes along or
+    /// unlinks beyond that is a local change, unless the server's rows say the same.
     pub(crate) fn delete(&mut self, table: &ManagedTable, key: &SqlValue) -> Result<()> {
         if self.any_dirty {
             self.refuse_dependants(table, key)?;
         }
-        rows::delete(self.transaction, table, key)?;
+        let acts = |reference: &Reference| {
+            reference.table == table.name && reference.on_delete != DeleteAction::Refuse
+        };
+        if !self.schema.tables.iter().flat_map(|child| &child.references).any(acts) {
+            rows::delete(self.transaction, table, key)?;
+            return Ok(());
+        }
+        self.note_side_effects(|transaction| rows::delete(transaction, table, key).map(drop))?;
+        if let Ok(itself) = table.key_kind.to_wire(key) {
+            self.side_effects.remove(&(table.id, itself));
+        }
         Ok(())
     }
 

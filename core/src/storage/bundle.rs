@@ -63,7 +63,7 @@ pub(crate) fn apply_page(
         match apply_bundle(&transaction, schema, generation, bundle, arbiter, now_ms) {
             Ok(applied) => {
                 attachment::set_checkpoint(&transaction, bundle.bundle_seq)?;
-                transaction.commit()?;
+                integrity::commit(transaction, schema, now_ms)?;
                 progress.last = bundle.bundle_seq;
                 progress.bundles += 1;
                 progress.applied.rows += applied.rows;
@@ -184,6 +184,6 @@ pub(crate) fn meet_conflict(
         }
     }
     let applied = applier.finish()?;
-    transaction.commit()?;
+    integrity::commit(transaction, schema, now_ms)?;
     Ok(applied)
 }

@@ -5,8 +5,9 @@ use super::apply::Applier;
 use super::error::{Result, StorageError};
 use super::{dirty_rows, quote, refused_rows, rows};
 use crate::protocol::value::{ColumnKind, SqlValue};
-use crate::schema::{DeleteAction, ManagedTable, Reference, TableId};
+use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
 use rusqlite::Transaction;
+use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use std::rc::Rc;
 
 impl Applier<'_> {
@@ -169,6 +170,102 @@ impl Applier<'_> {
         Ok(())
     }
 
+    /// Runs work with capture on, and takes what it captured out of the log again.
+    pub(super) fn note_side_effects(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 0")?;
+        work(self.transaction)?;
+        self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 1")?;
+        let mut statement =
+            self.transaction.prepare_cached("SELECT table_id, key FROM _rowtide_change_log")?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let (id, key) = (TableId(row.get(0)?), rows::key(row, 1)?);
+            let wire_key = self.schema.by_id(id).and_then(|table| table.key_kind.to_wire(&key).ok());
+            if let Some(wire_key) = wire_key {
+                self.side_effects.insert((id, wire_key), key);
+            }
+        }
+        drop(found);
+        self.transaction.prepare_cached("DELETE FROM _rowtide_change_log")?.execute([])?;
+        Ok(())
+    }
+
+    /// Makes local intent of the side effects that the server's rows did not confirm.
+    pub(super) fn keep_side_effects(&self) -> Result<()> {
+        if self.side_effects.is_empty() {
+            return Ok(());
+        }
+        let mut insert = self
+            .transaction
+            .prepare_cached("INSERT INTO _rowtide_change_log (table_id, key) VALUES (?1, ?2)")?;
+        for ((table, _), key) in &self.side_effects {
+            insert.execute(rusqlite::params![table.0, key])?;
+        }
+        dirty_rows::coalesce(self.transaction)
+    }
+
+    /// Rows of the server whose parent nobody has, because the server does not enforce the reference: the reference
+    /// acts as if the parent had been deleted here, captured, so that the server gets it; where it forbids
+    /// that, the row goes to the inbox.
+    fn mend_orphans(&mut self) -> Result<()> {
+        loop {
+            let mut mended = false;
+            for child in &self.schema.tables {
+                for reference in &child.references {
+                    for key in self.orphans(child, reference)? {
+                        mended = true;
+                        match reference.on_delete {
+                            DeleteAction::Cascade => {
+                                self.note_side_effects(|transaction| {
+                                    rows::delete(transaction, child, &key).map(drop)
+                                })?;
+                            }
+                            DeleteAction::Unlink => self.note_side_effects(|transaction| {
+                                let sql = format!(
+                                    "UPDATE {} SET {} = NULL WHERE {} = ?1",
+                                    quote(&child.name),
+                                    quote(&reference.column),
+                                    quote(child.key_column())
+                                );
+                                transaction.prepare_cached(&sql)?.execute([&key])?;
+                                Ok(())
+                            })?,
+                            DeleteAction::Refuse => {
+                                let message = format!(
+                                    "the row of table {} that it refers to does not exist",
+                                    reference.table
+                                );
+                                self.refuse(child, &key, "parent_missing", &message)?;
+                            }
+                        }
+                    }
+                }
+            }
+            if !mended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn orphans(&self, child: &ManagedTable, reference: &Reference) -> Result<Vec<SqlValue>> {
+        let sql = format!(
+            "SELECT c.{} FROM {} AS c WHERE c.{} IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE p.{} = c.{})",
+            quote(child.key_column()),
+            quote(&child.name),
+            quote(&reference.column),
+            quote(&reference.table),
+            quote(&reference.to),
+            quote(&reference.column)
+        );
+        let mut statement = self.transaction.prepare_cached(&sql)?;
+        let keys = statement.query_map([], |row| rows::key(row, 0))?;
+        Ok(keys.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Frees the unique values of a row that is about to be written. A dirty row that holds one goes to the inbox.
     /// A clean one is parked: SQLite cannot defer UNIQUE, so a row that gets another value later in the same
     /// bundle (a swap) gives up its old one first.
@@ -262,6 +359,20 @@ fn unique_columns(transaction: &Transaction<'_>, table: &ManagedTable) -> Result
         .flatten()
         .filter_map(|list| list.split('\u{1f}').map(position).collect::<Option<Vec<_>>>())
         .collect())
+}
+
+/// Commits a transaction that applied the server's rows. Looking for orphans costs a scan, so it is done only
+/// where SQLite refuses the commit for one.
+pub(crate) fn commit(transaction: Transaction<'_>, schema: &ManagedSchema, now_ms: i64) -> Result<()> {
+    match transaction.execute_batch("COMMIT") {
+        Err(error)
+            if error.sqlite_error().is_some_and(|e| e.extended_code == SQLITE_CONSTRAINT_FOREIGNKEY) => {}
+        done => return Ok(done?),
+    }
+    let mut applier = Applier::begin(&transaction, schema, now_ms)?;
+    applier.mend_orphans()?;
+    applier.finish()?;
+    Ok(transaction.execute_batch("COMMIT")?)
 }
 
 /// Undoes local deletes: the rows are the server's again, and unknown here until a snapshot brings them.

@@ -127,7 +127,7 @@ pub(crate) fn apply_session(
         OperationKind::Rebuild => {}
     }
     operation::finish(&transaction)?;
-    transaction.commit()?;
+    integrity::commit(transaction, schema, now_ms)?;
     Ok(applied)
 }
 
