@@ -14,14 +14,7 @@ use std::collections::HashMap;
 fn add(hasher: &mut BundleHasher, rows: &[CommittedRow<'_>]) {
     for row in rows {
         validate::committed_row(row).unwrap();
-        let hashed = HashedRow {
-            schema: &row.schema,
-            table: &row.table,
-            key_column: &row.key.column,
-            key: &row.key.value,
-            op: row.op,
-            payload: row.payload.map(|raw| raw.get()),
-        };
+        let hashed = HashedRow::from(row);
         hasher.committed_row(&hashed, row.row_version).unwrap();
     }
 }

@@ -29,6 +29,16 @@ fn server(generation: WireGeneration) -> TestServer {
 const SEED: &str = "INSERT INTO notes (id, title) VALUES
     ('n1', 'a'), ('n2', 'a'), ('n3', 'a'), ('n4', 'a'), ('n5', 'a'), ('n6', 'a'), ('n7', 'a'), ('n8', 'a'), ('n9', 'a')";
 
+/// A server and the device that seeded it.
+async fn seeded(generation: WireGeneration) -> (TestServer, Device) {
+    let server = server(generation);
+    let a = Device::notes(&server, "ada").await;
+    a.exec(SEED).await;
+    a.attach().await;
+    a.sync().await;
+    (server, a)
+}
+
 /// Attaches and syncs until it works, reopening the database after each failure.
 async fn persist(device: &mut Device, user: &str) {
     for _ in 0..12 {
@@ -126,11 +136,7 @@ async fn a_lost_reply_to_the_very_first_commit_is_found_committed_and_not_sent_a
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_goes_on_where_it_stopped() {
     for generation in BOTH {
-        let server = server(generation);
-        let a = Device::notes(&server, "ada").await;
-        a.exec(SEED).await;
-        a.attach().await;
-        a.sync().await;
+        let (server, _a) = seeded(generation).await;
         let mut b = Device::notes(&server, "ada").await;
         server.fail(Endpoint::SnapshotChunk, 1, 99, Fault::DropRequest);
         assert!(b.client().attach("ada").await.is_err());
@@ -149,11 +155,7 @@ async fn a_download_goes_on_where_it_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retired_source_is_replaced_and_its_intent_goes_up_under_the_new_one() {
     for generation in BOTH {
-        let server = server(generation);
-        let a = Device::notes(&server, "ada").await;
-        a.exec(SEED).await;
-        a.attach().await;
-        a.sync().await;
+        let (server, a) = seeded(generation).await;
         let before = a.client().source_info().await.unwrap();
         a.exec("UPDATE notes SET title = 'kept' WHERE id = 'n1'").await;
         server.fail_next(
@@ -201,13 +203,16 @@ async fn a_lease_lost_to_a_device_that_seeded_is_no_dead_end() {
         let a = Device::notes(&server, "ada").await;
         a.exec(SEED).await;
         a.attach().await;
-        // The scope is initialised by another device; the first one only hears that its lease is stale.
+        // The lease expires, another device seeds, and both happen to have made the same rows.
+        server.advance(901);
         let b = Device::notes(&server, "ada").await;
-        let initialised = "{\"resolution\":\"initialize_empty\"}";
-        server.fail_next(Endpoint::Connect, Fault::Answer(200, initialised.into()));
+        b.exec("INSERT INTO notes (id, title) VALUES ('n1', 'by b'), ('m1', 'by b')").await;
         b.attach().await;
-        a.sync().await;
         b.sync().await;
+        assert_eq!(a.sync().await.conflicts, 1);
+        b.sync().await;
+        a.sync().await;
         assert_eq!(a.dump().await, b.dump().await);
+        assert_eq!((a.pending().await, a.text("SELECT count(*) FROM notes").await.as_str()), (0, "10"));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::canonical_json::{canonicalize, write_text};
 use super::ids::RowVersion;
-use super::message::RowOp;
+use super::message::{CommittedRow, RowOp};
 use super::profile::WireGeneration;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -24,6 +24,19 @@ pub struct HashedRow<'a> {
     pub op: RowOp,
     /// The payload as JSON text, `None` for a delete.
     pub payload: Option<&'a str>,
+}
+
+impl<'a> From<&'a CommittedRow<'_>> for HashedRow<'a> {
+    fn from(row: &'a CommittedRow<'_>) -> Self {
+        Self {
+            schema: &row.schema,
+            table: &row.table,
+            key_column: &row.key.column,
+            key: &row.key.value,
+            op: row.op,
+            payload: row.payload.map(|raw| raw.get()),
+        }
+    }
 }
 
 /// Computes a `bundle_hash` or a `canonical_request_hash` from rows in ordinal order.

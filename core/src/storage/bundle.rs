@@ -140,14 +140,7 @@ fn check_hash(generation: WireGeneration, bundle: &Bundle<'_>) -> Result<()> {
     let Some(expected) = &bundle.bundle_hash else { return Ok(()) };
     let mut hasher = BundleHasher::new(generation);
     for row in &bundle.rows {
-        let hashed = HashedRow {
-            schema: &row.schema,
-            table: &row.table,
-            key_column: &row.key.column,
-            key: &row.key.value,
-            op: row.op,
-            payload: row.payload.map(|raw| raw.get()),
-        };
+        let hashed = HashedRow::from(row);
         hasher
             .committed_row(&hashed, row.row_version)
             .map_err(|_| StorageError::Violation("a payload is not JSON".into()))?;

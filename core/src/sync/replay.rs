@@ -116,36 +116,26 @@ impl Engine {
         bundle: &CommittedBundle,
         after: Option<i64>,
     ) -> Answer<Body> {
-        let negotiated = self.negotiate(&outbox.source_id).await?;
+        let max_rows = self.negotiate(&outbox.source_id).await?.replay_rows;
+        let max_bytes = self.limits.response_bytes;
         let mut wait = Duration::from_millis(75);
-        for _ in 1..NOT_FOUND_TRIES {
-            let answer = self
+        let mut tries_left = NOT_FOUND_TRIES;
+        loop {
+            tries_left -= 1;
+            let page = self
                 .api
-                .committed_rows(
-                    &outbox.source_id,
-                    bundle.bundle_seq,
-                    after,
-                    negotiated.replay_rows,
-                    self.limits.response_bytes,
-                )
+                .committed_rows(&outbox.source_id, bundle.bundle_seq, after, max_rows, max_bytes)
                 .await;
-            match answer {
-                Err(Refusal::Problem { code: Some(ProblemCode::CommittedBundleNotFound), .. }) => {
+            match page {
+                Err(Refusal::Problem { code: Some(ProblemCode::CommittedBundleNotFound), .. })
+                    if tries_left > 0 =>
+                {
                     self.api.pause(wait).await;
                     wait = (wait * 2).min(Duration::from_millis(600));
                 }
                 answer => return answer,
             }
         }
-        self.api
-            .committed_rows(
-                &outbox.source_id,
-                bundle.bundle_seq,
-                after,
-                negotiated.replay_rows,
-                self.limits.response_bytes,
-            )
-            .await
     }
 
     /// The committed rows are pruned: a snapshot holds them, and this source's number is used.
@@ -192,14 +182,7 @@ fn stage_page(
         validate::committed_row(row).map_err(|error| protocol(error.to_string()))?;
         let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;
         let payload = row.payload.map(|raw| raw.get());
-        let hashed = HashedRow {
-            schema: &row.schema,
-            table: &row.table,
-            key_column: &row.key.column,
-            key: &row.key.value,
-            op: row.op,
-            payload,
-        };
+        let hashed = HashedRow::from(row);
         hasher
             .committed_row(&hashed, row.row_version)
             .map_err(|_| protocol("a payload is not JSON".into()))?;

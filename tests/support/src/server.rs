@@ -5,12 +5,29 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use rowtide::protocol::profile::WireGeneration;
-use rowtide::{Method, Request, Response, SystemClock, Transport, TransportError};
+use rowtide::{Clock, Method, Request, Response, SystemClock, Transport, TransportError};
 use rowtide_server::{JwtAuthenticator, Limits, Registration, Service, ServiceConfig, SqliteStore};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tower::ServiceExt;
 
 const SECRET: &[u8] = b"a secret of the tests";
+
+/// The system's clock, moved on by the test.
+#[derive(Debug, Clone, Default)]
+struct ShiftedClock(Arc<AtomicI64>);
+
+#[async_trait]
+impl Clock for ShiftedClock {
+    fn now_ms(&self) -> i64 {
+        SystemClock.now_ms() + self.0.load(Ordering::SeqCst)
+    }
+
+    async fn sleep(&self, _: Duration) {
+        unreachable!("the server waits for nothing")
+    }
+}
 
 /// A request that reached the transport.
 #[derive(Debug, Clone)]
@@ -39,6 +56,7 @@ pub struct TestServer {
     router: Router,
     service: Service,
     jwt: Arc<JwtAuthenticator>,
+    clock: ShiftedClock,
     state: Arc<Mutex<State>>,
 }
 
@@ -71,10 +89,11 @@ impl TestServer {
             ServiceConfig::new(generation, "business", &tables).expect("tables can be registered");
         config.limits = limits;
         let store = SqliteStore::in_memory(&config).expect("a store in memory");
-        let service = Service::with_clock(config, Arc::new(store), Arc::new(SystemClock));
+        let clock = ShiftedClock::default();
+        let service = Service::with_clock(config, Arc::new(store), Arc::new(clock.clone()));
         let jwt = Arc::new(JwtAuthenticator::hs256(SECRET));
         let router = rowtide_server::router(service.clone(), jwt.clone());
-        Self { generation, router, service, jwt, state: Arc::default() }
+        Self { generation, router, service, jwt, clock, state: Arc::default() }
     }
 
     /// The service, to move floors and the like.
@@ -88,6 +107,11 @@ impl TestServer {
     /// It cannot be signed.
     pub fn token(&self, user: &str) -> String {
         self.jwt.sign(user, 4_102_444_800).expect("the token can be signed")
+    }
+
+    /// Moves the server's clock on.
+    pub fn advance(&self, seconds: i64) {
+        self.clock.0.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 
     /// Makes the next call of an endpoint fail.
