@@ -23,5 +23,5 @@ pub use refusal::Refusal;
 pub use serve::{BoundServer, ServeError, ServeOptions, StoreLocation};
 pub use service::Service;
 pub use store::{
-    BundlePage, RowPage, Scope, SnapshotPage, SqliteStore, StagedRow, Store, StoreError, StoreStatus,
+    BundlePage, Call, RowPage, Scope, SnapshotPage, SqliteStore, StagedRow, Store, StoreError, StoreStatus,
 };

@@ -1,8 +1,10 @@
 //! The protocol for one wire generation on a store: limits, capacity, lifecycle, wake-ups.
 
 use crate::config::ServiceConfig;
+use crate::http::Caller;
+use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::store::{Scope, Store, StoreError, StoreStatus};
+use crate::store::{Call, Scope, Store, StoreError, StoreStatus};
 use crate::watch::Watchers;
 use rowtide::protocol::ids::BundleSeq;
 use rowtide::protocol::message::{Capabilities, CommittedBundle, WatchEvent};
@@ -44,6 +46,7 @@ pub struct Service {
 
 pub(crate) struct Shared {
     pub(crate) config: ServiceConfig,
+    limits: Arc<Limits>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) watchers: Watchers,
@@ -66,6 +69,7 @@ impl Service {
     pub fn with_clock(config: ServiceConfig, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let limits = &config.limits;
         let shared = Shared {
+            limits: Arc::new(limits.clone()),
             builds: Semaphore::new(limits.concurrent_snapshot_builds),
             chunks: Semaphore::new(limits.concurrent_snapshot_chunks),
             config,
@@ -96,6 +100,12 @@ impl Service {
 
     pub(crate) fn scope(&self, user: &str) -> Scope {
         Scope { generation: self.shared.config.generation, user: user.to_owned() }
+    }
+
+    /// What every step of the store needs of a request.
+    pub(crate) fn call(&self, caller: Caller) -> Call {
+        let Caller { scope, source } = caller;
+        Call { scope, source, now_ms: self.now_ms(), limits: self.shared.limits.clone() }
     }
 
     pub(crate) fn now_ms(&self) -> i64 {

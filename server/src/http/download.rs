@@ -49,7 +49,7 @@ pub(super) async fn pull(State(app): State<App>, uri: Uri, caller: Caller) -> Re
     let page = service
         .shared
         .store
-        .pull(&caller.scope, BundleSeq(after), max, target, service.now_ms(), limits)
+        .pull(&service.call(caller), BundleSeq(after), max, target)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::PullFailed))?;
     Ok(json(format!(
@@ -92,7 +92,7 @@ pub(super) async fn committed_rows(
     let page = service
         .shared
         .store
-        .committed_rows(&caller.scope, seq, after, max)
+        .committed_rows(&service.call(caller), seq, after, max)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::CommittedBundleChunkFailed))?;
     let hash = page.head.canonical_request_hash.as_ref();
@@ -127,13 +127,7 @@ pub(super) async fn create_snapshot(
     let session = service
         .shared
         .store
-        .create_snapshot(
-            &caller.scope,
-            &caller.source,
-            request.source_replacement.as_ref(),
-            service.now_ms(),
-            &service.shared.config.limits,
-        )
+        .create_snapshot(&service.call(caller), request.source_replacement.as_ref())
         .await
         .map_err(|error| service.refuse(error, ProblemCode::SnapshotSessionCreateFailed))?;
     Ok(Json(session).into_response())
@@ -169,15 +163,7 @@ pub(super) async fn snapshot_chunk(
     let page = service
         .shared
         .store
-        .snapshot_rows(
-            &caller.scope,
-            &caller.source,
-            &snapshot_id,
-            after,
-            max_rows,
-            max_bytes,
-            service.now_ms(),
-        )
+        .snapshot_rows(&service.call(caller), &snapshot_id, after, max_rows, max_bytes)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::SnapshotChunkFailed))?;
     let byte_count = if exact { format!(",\"byte_count\":{}", page.bytes) } else { String::new() };
@@ -201,7 +187,7 @@ pub(super) async fn delete_snapshot(
     service
         .shared
         .store
-        .delete_snapshot(&caller.scope, &caller.source, &snapshot_id)
+        .delete_snapshot(&service.call(caller), &snapshot_id)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::SnapshotSessionDeleteFailed))?;
     Ok(StatusCode::NO_CONTENT.into_response())

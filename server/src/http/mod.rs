@@ -17,7 +17,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use request::{Caller, Gate};
+pub(crate) use request::Caller;
+use request::Gate;
 use rowtide::protocol::message::ConnectRequest;
 use rowtide::protocol::problem::ProblemCode;
 use std::sync::Arc;
@@ -75,13 +76,7 @@ async fn connect(State(app): State<App>, caller: Caller, gate: Gate) -> Result<R
     let answer = service
         .shared
         .store
-        .connect(
-            &caller.scope,
-            &caller.source,
-            request.has_local_pending_rows,
-            service.now_ms(),
-            &service.shared.config.limits,
-        )
+        .connect(&service.call(caller), request.has_local_pending_rows)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::ConnectFailed))?;
     Ok(Json(answer).into_response())

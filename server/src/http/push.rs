@@ -25,13 +25,7 @@ pub(super) async fn create(State(app): State<App>, caller: Caller, gate: Gate) -
     let reply = service
         .shared
         .store
-        .create_push_session(
-            &caller.scope,
-            &caller.source,
-            &request,
-            service.now_ms(),
-            &service.shared.config.limits,
-        )
+        .create_push_session(&service.call(caller), &request)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::PushSessionCreateFailed))?;
     if matches!(reply, PushSessionReply::AlreadyCommitted(_)) {
@@ -74,15 +68,7 @@ pub(super) async fn chunk(
     let next_expected_row_ordinal = service
         .shared
         .store
-        .stage_rows(
-            &caller.scope,
-            &caller.source,
-            &push_id,
-            start,
-            rows,
-            service.now_ms(),
-            &service.shared.config.limits,
-        )
+        .stage_rows(&service.call(caller), &push_id, start, rows)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::PushSessionChunkFailed))?;
     Ok(Json(PushChunkResponse { push_id, next_expected_row_ordinal }).into_response())
@@ -95,10 +81,11 @@ pub(super) async fn commit(
 ) -> Result<Response, Refusal> {
     let service = &app.service;
     let _inflight = service.enter()?;
+    let call = service.call(caller);
     let bundle = service
         .shared
         .store
-        .commit(&caller.scope, &caller.source, &push_id, service.now_ms(), &service.shared.config.limits)
+        .commit(&call, &push_id)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::PushSessionCommitFailed))?;
     log::info!(
@@ -107,7 +94,7 @@ pub(super) async fn commit(
         bundle.row_count,
         bundle.source_id
     );
-    service.announce(&caller.scope, &bundle);
+    service.announce(&call.scope, &bundle);
     Ok(Json(bundle).into_response())
 }
 
@@ -121,7 +108,7 @@ pub(super) async fn delete(
     service
         .shared
         .store
-        .delete_push_session(&caller.scope, &caller.source, &push_id)
+        .delete_push_session(&service.call(caller), &push_id)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::PushSessionDeleteFailed))?;
     Ok(StatusCode::NO_CONTENT.into_response())

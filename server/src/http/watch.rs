@@ -31,11 +31,12 @@ pub(super) async fn watch(
     let asked: WatchQuery = query(&uri, ProblemCode::InvalidRequest)?;
     let after = BundleSeq(asked.after_bundle_seq.unwrap_or(0));
     // Subscribed before the look at what is there, so nothing falls between.
-    let events = service.shared.watchers.subscribe(&caller.scope);
+    let call = service.call(caller);
+    let events = service.shared.watchers.subscribe(&call.scope);
     let latest = service
         .shared
         .store
-        .latest(&caller.scope, service.now_ms())
+        .latest(&call)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::BundleChangeWatchFailed))?;
     let first = WatchEvent { bundle_seq: latest, source_id: None, source_bundle_id: None };

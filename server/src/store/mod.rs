@@ -13,6 +13,7 @@ use rowtide::protocol::message::{
     SourceReplacement,
 };
 use rowtide::protocol::profile::WireGeneration;
+use std::sync::Arc;
 
 /// Whose data: a user, within one wire generation, because stored payloads differ between them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,6 +22,26 @@ pub struct Scope {
     pub generation: WireGeneration,
     /// The authenticated user.
     pub user: String,
+}
+
+/// Who calls, when, and within which limits: what every step needs.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Whose data.
+    pub scope: Scope,
+    /// The database that calls.
+    pub source: SourceId,
+    /// Milliseconds since 1970 UTC.
+    pub now_ms: i64,
+    /// The service's limits.
+    pub limits: Arc<Limits>,
+}
+
+impl Call {
+    /// When a session or lease that is used now expires.
+    pub(crate) fn expires_at(&self) -> i64 {
+        self.now_ms + self.limits.session_ttl_seconds * 1000
+    }
 }
 
 /// A checked row of an upload.
@@ -112,80 +133,52 @@ pub(crate) type StoreResult<T> = Result<T, StoreError>;
 /// The steps of the protocol that touch data.
 #[async_trait]
 #[allow(missing_docs)] // each is the endpoint of its name, docs/protocol.md sections 3 to 8
-#[allow(clippy::too_many_arguments)] // a request is what it is
 pub trait Store: Send + Sync + 'static {
-    async fn connect(
-        &self,
-        scope: &Scope,
-        source: &SourceId,
-        pending: bool,
-        now_ms: i64,
-        limits: &Limits,
-    ) -> StoreResult<ConnectResponse>;
+    async fn connect(&self, call: &Call, pending: bool) -> StoreResult<ConnectResponse>;
     async fn create_push_session(
         &self,
-        scope: &Scope,
-        source: &SourceId,
+        call: &Call,
         request: &PushSessionRequest,
-        now_ms: i64,
-        limits: &Limits,
     ) -> StoreResult<PushSessionReply>;
     async fn stage_rows(
         &self,
-        scope: &Scope,
-        source: &SourceId,
+        call: &Call,
         push_id: &str,
         start: i64,
         rows: Vec<StagedRow>,
-        now_ms: i64,
-        limits: &Limits,
     ) -> StoreResult<i64>;
-    async fn commit(
-        &self,
-        scope: &Scope,
-        source: &SourceId,
-        push_id: &str,
-        now_ms: i64,
-        limits: &Limits,
-    ) -> StoreResult<CommittedBundle>;
-    async fn delete_push_session(&self, scope: &Scope, source: &SourceId, push_id: &str) -> StoreResult<()>;
+    async fn commit(&self, call: &Call, push_id: &str) -> StoreResult<CommittedBundle>;
+    async fn delete_push_session(&self, call: &Call, push_id: &str) -> StoreResult<()>;
     async fn committed_rows(
         &self,
-        scope: &Scope,
+        call: &Call,
         seq: BundleSeq,
         after: Option<i64>,
         max_rows: i64,
     ) -> StoreResult<RowPage<CommittedBundle>>;
     async fn pull(
         &self,
-        scope: &Scope,
+        call: &Call,
         after: BundleSeq,
         max_bundles: i64,
         target: Option<BundleSeq>,
-        now_ms: i64,
-        limits: &Limits,
     ) -> StoreResult<BundlePage>;
     async fn create_snapshot(
         &self,
-        scope: &Scope,
-        source: &SourceId,
+        call: &Call,
         replacement: Option<&SourceReplacement>,
-        now_ms: i64,
-        limits: &Limits,
     ) -> StoreResult<SnapshotSession>;
     async fn snapshot_rows(
         &self,
-        scope: &Scope,
-        source: &SourceId,
+        call: &Call,
         snapshot_id: &str,
         after: i64,
         max_rows: i64,
         max_bytes: i64,
-        now_ms: i64,
     ) -> StoreResult<SnapshotPage>;
-    async fn delete_snapshot(&self, scope: &Scope, source: &SourceId, snapshot_id: &str) -> StoreResult<()>;
+    async fn delete_snapshot(&self, call: &Call, snapshot_id: &str) -> StoreResult<()>;
     /// The newest bundle, for watch; refuses a scope that is not initialised.
-    async fn latest(&self, scope: &Scope, now_ms: i64) -> StoreResult<BundleSeq>;
+    async fn latest(&self, call: &Call) -> StoreResult<BundleSeq>;
     async fn status(&self) -> StoreResult<StoreStatus>;
     /// Moves a user's floor, as retention would.
     async fn set_retained_floor(&self, scope: &Scope, floor: BundleSeq) -> StoreResult<()>;

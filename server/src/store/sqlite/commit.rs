@@ -5,7 +5,7 @@ use super::push::{self, PushSession};
 use super::scope::{self, StoredScope};
 use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::store::{Scope, StoreError, StoreResult};
+use crate::store::{Call, Scope, StoreError, StoreResult};
 use rowtide::protocol::hash::{BundleHasher, HashedRow};
 use rowtide::protocol::ids::{BundleSeq, RowVersion, SourceId};
 use rowtide::protocol::message::{CommittedBundle, RowOp, WireKey};
@@ -18,14 +18,12 @@ use serde_json::value::RawValue;
 pub(super) fn commit(
     transaction: &Transaction<'_>,
     tables: &Tables,
-    scope: &Scope,
-    source: &SourceId,
+    call: &Call,
     push_id: &str,
-    now_ms: i64,
-    limits: &Limits,
 ) -> StoreResult<Result<CommittedBundle, Refusal>> {
-    let found = push::scope_of_session(transaction, scope, push_id, now_ms)?;
-    let session = push::session(transaction, found.id, source, push_id, now_ms)?;
+    let Call { scope, source, limits, .. } = call;
+    let found = push::scope_of_session(transaction, call, push_id)?;
+    let session = push::session(transaction, call, found.id, push_id)?;
     if session.staged != session.planned {
         let text = format!(
             "staged row count {} does not match planned_row_count {}",
@@ -33,7 +31,7 @@ pub(super) fn commit(
         );
         return Err(Refusal::new(ProblemCode::PushCommitInvalid, text).into());
     }
-    scope::check_lease(transaction, scope, &found, session.lease_id.as_deref(), now_ms, limits)?;
+    scope::check_lease(transaction, call, &found, session.lease_id.as_deref())?;
     let known = push::source(transaction, found.id, source)?;
     push::refuse_retired(scope, source, &known)?;
     if known.max_bundle + 1 != session.source_bundle_id.0 {

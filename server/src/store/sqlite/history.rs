@@ -1,9 +1,8 @@
 //! History: pull pages and the rows of a committed bundle (`docs/protocol.md` sections 5 and 6).
 
 use super::{Tables, commit, scope};
-use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::store::{BundlePage, RowPage, Scope, StoreResult};
+use crate::store::{BundlePage, Call, RowPage, Scope, StoreResult};
 use crate::upload::write_identity;
 use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId};
 use rowtide::protocol::message::CommittedBundle;
@@ -36,18 +35,16 @@ fn append_row(tables: &Tables, row: &Row<'_>, seq: BundleSeq, out: &mut String) 
 }
 
 /// One page of bundles, bounded in number and bytes; it holds at least one bundle where any follows.
-#[allow(clippy::too_many_arguments)] // one request
 pub(super) fn pull(
     connection: &Connection,
     tables: &Tables,
-    scope: &Scope,
+    call: &Call,
     after: BundleSeq,
     max_bundles: i64,
     target: Option<BundleSeq>,
-    now_ms: i64,
-    limits: &Limits,
 ) -> StoreResult<BundlePage> {
-    let found = scope::initialized(connection, scope, now_ms)?;
+    let Call { scope, limits, .. } = call;
+    let found = scope::initialized(connection, call)?;
     let latest = found.latest;
     if after < found.floor {
         return Err(pruned(scope, after, found.floor).into());
@@ -107,7 +104,7 @@ pub(super) fn pull(
 pub(super) fn committed_rows(
     connection: &Connection,
     tables: &Tables,
-    scope: &Scope,
+    call: &Call,
     seq: BundleSeq,
     after: Option<i64>,
     max_rows: i64,
@@ -115,9 +112,9 @@ pub(super) fn committed_rows(
     let not_found = || {
         Refusal::new(ProblemCode::CommittedBundleNotFound, format!("committed bundle {seq} was not found"))
     };
-    let found = scope::find(connection, scope, 0)?.ok_or_else(not_found)?;
+    let found = scope::find(connection, &call.scope, call.now_ms)?.ok_or_else(not_found)?;
     if seq <= found.floor {
-        return Err(pruned(scope, seq, found.floor).into());
+        return Err(pruned(&call.scope, seq, found.floor).into());
     }
     let head = connection
         .prepare_cached(

@@ -8,12 +8,11 @@ mod scope;
 mod snapshot;
 
 use super::{
-    BundlePage, RowPage, Scope, SnapshotPage, StagedRow, Store, StoreError, StoreResult, StoreStatus,
+    BundlePage, Call, RowPage, Scope, SnapshotPage, StagedRow, Store, StoreError, StoreResult, StoreStatus,
 };
 use crate::config::ServiceConfig;
-use crate::limits::Limits;
 use async_trait::async_trait;
-use rowtide::protocol::ids::{BundleSeq, SourceId};
+use rowtide::protocol::ids::BundleSeq;
 use rowtide::protocol::message::{
     CommittedBundle, ConnectResponse, PushSessionReply, PushSessionRequest, SnapshotSession,
     SourceReplacement,
@@ -195,136 +194,94 @@ fn register(transaction: &Transaction<'_>, config: &ServiceConfig) -> StoreResul
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn connect(
-        &self,
-        scope: &Scope,
-        source: &SourceId,
-        pending: bool,
-        now_ms: i64,
-        limits: &Limits,
-    ) -> StoreResult<ConnectResponse> {
-        let (scope, source, limits) = (scope.clone(), source.clone(), limits.clone());
-        self.write(move |t, _| scope::connect(t, &scope, &source, pending, now_ms, &limits)).await
+    async fn connect(&self, call: &Call, pending: bool) -> StoreResult<ConnectResponse> {
+        let call = call.clone();
+        self.write(move |t, _| scope::connect(t, &call, pending)).await
     }
 
     async fn create_push_session(
         &self,
-        scope: &Scope,
-        source: &SourceId,
+        call: &Call,
         request: &PushSessionRequest,
-        now_ms: i64,
-        limits: &Limits,
     ) -> StoreResult<PushSessionReply> {
-        let (scope, source, request, limits) =
-            (scope.clone(), source.clone(), request.clone(), limits.clone());
-        self.write(move |t, _| push::create(t, &scope, &source, &request, now_ms, &limits)).await
+        let (call, request) = (call.clone(), request.clone());
+        self.write(move |t, _| push::create(t, &call, &request)).await
     }
 
     async fn stage_rows(
         &self,
-        scope: &Scope,
-        source: &SourceId,
+        call: &Call,
         push_id: &str,
         start: i64,
         rows: Vec<StagedRow>,
-        now_ms: i64,
-        limits: &Limits,
     ) -> StoreResult<i64> {
-        let (scope, source, push_id, limits) =
-            (scope.clone(), source.clone(), push_id.to_owned(), limits.clone());
-        self.write(move |t, tables| {
-            push::stage(t, tables, &scope, &source, &push_id, start, &rows, now_ms, &limits)
-        })
-        .await
+        let (call, push_id) = (call.clone(), push_id.to_owned());
+        self.write(move |t, tables| push::stage(t, tables, &call, &push_id, start, &rows)).await
     }
 
-    async fn commit(
-        &self,
-        scope: &Scope,
-        source: &SourceId,
-        push_id: &str,
-        now_ms: i64,
-        limits: &Limits,
-    ) -> StoreResult<CommittedBundle> {
-        let (scope, source, push_id, limits) =
-            (scope.clone(), source.clone(), push_id.to_owned(), limits.clone());
-        let committed = self
-            .write(move |t, tables| commit::commit(t, tables, &scope, &source, &push_id, now_ms, &limits))
-            .await?;
+    async fn commit(&self, call: &Call, push_id: &str) -> StoreResult<CommittedBundle> {
+        let (call, push_id) = (call.clone(), push_id.to_owned());
+        let committed = self.write(move |t, tables| commit::commit(t, tables, &call, &push_id)).await?;
         committed.map_err(StoreError::Refused)
     }
 
-    async fn delete_push_session(&self, scope: &Scope, source: &SourceId, push_id: &str) -> StoreResult<()> {
-        let (scope, source, push_id) = (scope.clone(), source.clone(), push_id.to_owned());
-        self.write(move |t, _| push::delete(t, &scope, &source, &push_id)).await
+    async fn delete_push_session(&self, call: &Call, push_id: &str) -> StoreResult<()> {
+        let (call, push_id) = (call.clone(), push_id.to_owned());
+        self.write(move |t, _| push::delete(t, &call, &push_id)).await
     }
 
     async fn committed_rows(
         &self,
-        scope: &Scope,
+        call: &Call,
         seq: BundleSeq,
         after: Option<i64>,
         max_rows: i64,
     ) -> StoreResult<RowPage<CommittedBundle>> {
-        let scope = scope.clone();
-        self.read(move |c, tables| history::committed_rows(c, tables, &scope, seq, after, max_rows)).await
+        let call = call.clone();
+        self.read(move |c, tables| history::committed_rows(c, tables, &call, seq, after, max_rows)).await
     }
 
     async fn pull(
         &self,
-        scope: &Scope,
+        call: &Call,
         after: BundleSeq,
         max_bundles: i64,
         target: Option<BundleSeq>,
-        now_ms: i64,
-        limits: &Limits,
     ) -> StoreResult<BundlePage> {
-        let (scope, limits) = (scope.clone(), limits.clone());
-        self.read(move |c, tables| {
-            history::pull(c, tables, &scope, after, max_bundles, target, now_ms, &limits)
-        })
-        .await
+        let call = call.clone();
+        self.read(move |c, tables| history::pull(c, tables, &call, after, max_bundles, target)).await
     }
 
     async fn create_snapshot(
         &self,
-        scope: &Scope,
-        source: &SourceId,
+        call: &Call,
         replacement: Option<&SourceReplacement>,
-        now_ms: i64,
-        limits: &Limits,
     ) -> StoreResult<SnapshotSession> {
-        let (scope, source, limits) = (scope.clone(), source.clone(), limits.clone());
-        let replacement = replacement.cloned();
-        self.write(move |t, _| snapshot::create(t, &scope, &source, replacement.as_ref(), now_ms, &limits))
-            .await
+        let (call, replacement) = (call.clone(), replacement.cloned());
+        self.write(move |t, _| snapshot::create(t, &call, replacement.as_ref())).await
     }
 
     async fn snapshot_rows(
         &self,
-        scope: &Scope,
-        source: &SourceId,
+        call: &Call,
         snapshot_id: &str,
         after: i64,
         max_rows: i64,
         max_bytes: i64,
-        now_ms: i64,
     ) -> StoreResult<SnapshotPage> {
-        let (scope, source, snapshot_id) = (scope.clone(), source.clone(), snapshot_id.to_owned());
-        self.read(move |c, tables| {
-            snapshot::rows(c, tables, &scope, &source, &snapshot_id, after, max_rows, max_bytes, now_ms)
-        })
-        .await
+        let (call, snapshot_id) = (call.clone(), snapshot_id.to_owned());
+        self.read(move |c, tables| snapshot::rows(c, tables, &call, &snapshot_id, after, max_rows, max_bytes))
+            .await
     }
 
-    async fn delete_snapshot(&self, scope: &Scope, source: &SourceId, snapshot_id: &str) -> StoreResult<()> {
-        let (scope, source, snapshot_id) = (scope.clone(), source.clone(), snapshot_id.to_owned());
-        self.write(move |t, _| snapshot::delete(t, &scope, &source, &snapshot_id)).await
+    async fn delete_snapshot(&self, call: &Call, snapshot_id: &str) -> StoreResult<()> {
+        let (call, snapshot_id) = (call.clone(), snapshot_id.to_owned());
+        self.write(move |t, _| snapshot::delete(t, &call, &snapshot_id)).await
     }
 
-    async fn latest(&self, scope: &Scope, now_ms: i64) -> StoreResult<BundleSeq> {
-        let scope = scope.clone();
-        self.read(move |c, _| Ok(scope::initialized(c, &scope, now_ms)?.latest)).await
+    async fn latest(&self, call: &Call) -> StoreResult<BundleSeq> {
+        let call = call.clone();
+        self.read(move |c, _| Ok(scope::initialized(c, &call)?.latest)).await
     }
 
     async fn status(&self) -> StoreResult<StoreStatus> {

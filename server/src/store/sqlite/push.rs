@@ -2,9 +2,8 @@
 
 use super::Tables;
 use super::scope::{self, StoredScope};
-use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::store::{Scope, StagedRow, StoreResult};
+use crate::store::{Call, Scope, StagedRow, StoreResult};
 use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId};
 use rowtide::protocol::message::{CommittedBundle, PushSessionReply, PushSessionRequest};
 use rowtide::protocol::problem::ProblemCode;
@@ -53,22 +52,20 @@ pub(super) fn refuse_retired(scope: &Scope, id: &SourceId, source: &Source) -> R
 /// Opens a session, or says that the bundle was committed before.
 pub(super) fn create(
     transaction: &Transaction<'_>,
-    scope: &Scope,
-    id: &SourceId,
+    call: &Call,
     request: &PushSessionRequest,
-    now_ms: i64,
-    limits: &Limits,
 ) -> StoreResult<PushSessionReply> {
-    let Some(found) = scope::find(transaction, scope, now_ms)? else {
+    let Call { scope, source: id, now_ms, .. } = call;
+    let Some(found) = scope::find(transaction, scope, *now_ms)? else {
         return Err(scope::uninitialized(scope).into());
     };
-    purge_expired(transaction, found.id, now_ms)?;
+    purge_expired(transaction, found.id, *now_ms)?;
     // The committed tuple is looked up first, so a lost answer to the very commit that used up the lease is
     // recovered even by a client that still sends it.
     if let Some(bundle) = committed(transaction, &found, id, request.source_bundle_id)? {
         return Ok(PushSessionReply::AlreadyCommitted(bundle));
     }
-    scope::check_lease(transaction, scope, &found, request.initialization_id.as_deref(), now_ms, limits)?;
+    scope::check_lease(transaction, call, &found, request.initialization_id.as_deref())?;
     let known = source(transaction, found.id, id)?;
     refuse_retired(scope, id, &known)?;
     let expected = known.max_bundle + 1;
@@ -110,7 +107,7 @@ pub(super) fn create(
             request.planned_row_count,
             request.initialization_id,
             request.canonical_request_hash,
-            now_ms + limits.session_ttl_seconds * 1000
+            call.expires_at()
         ],
     )?;
     Ok(PushSessionReply::Staging {
@@ -159,10 +156,9 @@ pub(super) struct PushSession {
 /// Finds a session; another user's does not exist, another source's is forbidden.
 pub(super) fn session(
     connection: &Connection,
+    call: &Call,
     scope_id: i64,
-    source: &SourceId,
     push_id: &str,
-    now_ms: i64,
 ) -> StoreResult<PushSession> {
     let mut statement = connection.prepare_cached(
         "SELECT session_id, source_id, source_bundle_id, planned_row_count, staged_rows, lease_id, request_hash, expires_at
@@ -185,11 +181,11 @@ pub(super) fn session(
         let text = format!("push session {push_id} was not found");
         return Err(Refusal::new(ProblemCode::PushSessionNotFound, text).into());
     };
-    if owner != source.as_str() {
+    if owner != call.source.as_str() {
         let text = format!("push session {push_id} belongs to another source");
         return Err(Refusal::new(ProblemCode::PushSessionForbidden, text).into());
     }
-    if expires_at <= now_ms {
+    if expires_at <= call.now_ms {
         let text = format!("push session {push_id} has expired");
         return Err(Refusal::new(ProblemCode::PushSessionExpired, text).into());
     }
@@ -199,31 +195,26 @@ pub(super) fn session(
 /// The scope of a session that is asked for; without one there is no session either.
 pub(super) fn scope_of_session(
     connection: &Connection,
-    scope: &Scope,
+    call: &Call,
     push_id: &str,
-    now_ms: i64,
 ) -> StoreResult<StoredScope> {
-    scope::find(connection, scope, now_ms)?.ok_or_else(|| {
+    scope::find(connection, &call.scope, call.now_ms)?.ok_or_else(|| {
         Refusal::new(ProblemCode::PushSessionNotFound, format!("push session {push_id} was not found")).into()
     })
 }
 
 /// Stages a chunk; answers the next ordinal.
-#[allow(clippy::too_many_arguments)] // one request
 pub(super) fn stage(
     transaction: &Transaction<'_>,
     tables: &Tables,
-    scope: &Scope,
-    source: &SourceId,
+    call: &Call,
     push_id: &str,
     start: i64,
     rows: &[StagedRow],
-    now_ms: i64,
-    limits: &Limits,
 ) -> StoreResult<i64> {
-    let found = scope_of_session(transaction, scope, push_id, now_ms)?;
-    let session = session(transaction, found.id, source, push_id, now_ms)?;
-    scope::check_lease(transaction, scope, &found, session.lease_id.as_deref(), now_ms, limits)?;
+    let found = scope_of_session(transaction, call, push_id)?;
+    let session = session(transaction, call, found.id, push_id)?;
+    scope::check_lease(transaction, call, &found, session.lease_id.as_deref())?;
     if start != session.staged {
         let text =
             format!("push session {push_id} expected start_row_ordinal {}, got {start}", session.staged);
@@ -260,20 +251,15 @@ pub(super) fn stage(
     }
     transaction.execute(
         "UPDATE push_sessions SET staged_rows = ?2, expires_at = ?3 WHERE session_id = ?1",
-        [session.id, end, now_ms + limits.session_ttl_seconds * 1000],
+        [session.id, end, call.expires_at()],
     )?;
     Ok(end)
 }
 
 /// Abandons a session.
-pub(super) fn delete(
-    transaction: &Transaction<'_>,
-    scope: &Scope,
-    source: &SourceId,
-    push_id: &str,
-) -> StoreResult<()> {
-    let found = scope_of_session(transaction, scope, push_id, 0)?;
-    let session = session(transaction, found.id, source, push_id, 0)?;
+pub(super) fn delete(transaction: &Transaction<'_>, call: &Call, push_id: &str) -> StoreResult<()> {
+    let found = scope_of_session(transaction, call, push_id)?;
+    let session = session(transaction, call, found.id, push_id)?;
     drop_session(transaction, session.id)
 }
 

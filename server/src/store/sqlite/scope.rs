@@ -1,9 +1,8 @@
 //! A user's scope: uninitialised, being initialised under a lease, initialised (`docs/protocol.md` section 3).
 
-use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::store::{Scope, StoreResult, StoreStatus};
-use rowtide::protocol::ids::{BundleSeq, SourceId};
+use crate::store::{Call, Scope, StoreResult, StoreStatus};
+use rowtide::protocol::ids::BundleSeq;
 use rowtide::protocol::message::{ConnectResponse, Resolution};
 use rowtide::protocol::problem::ProblemCode;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -67,8 +66,9 @@ pub(super) fn ensure(transaction: &Transaction<'_>, scope: &Scope, now_ms: i64) 
 }
 
 /// Reads a scope that must be initialised.
-pub(super) fn initialized(connection: &Connection, scope: &Scope, now_ms: i64) -> StoreResult<StoredScope> {
-    match find(connection, scope, now_ms)? {
+pub(super) fn initialized(connection: &Connection, call: &Call) -> StoreResult<StoredScope> {
+    let scope = &call.scope;
+    match find(connection, scope, call.now_ms)? {
         Some(found) if found.initialized => Ok(found),
         Some(StoredScope { lease: Some(lease), .. }) => Err(initializing(scope, &lease).into()),
         _ => Err(uninitialized(scope).into()),
@@ -91,13 +91,11 @@ fn initializing(scope: &Scope, lease: &Lease) -> Refusal {
 /// Answers connect by the table of section 3.
 pub(super) fn connect(
     transaction: &Transaction<'_>,
-    scope: &Scope,
-    source: &SourceId,
+    call: &Call,
     pending: bool,
-    now_ms: i64,
-    limits: &Limits,
 ) -> StoreResult<ConnectResponse> {
-    let found = ensure(transaction, scope, now_ms)?;
+    let found = ensure(transaction, &call.scope, call.now_ms)?;
+    let (source, now_ms) = (&call.source, call.now_ms);
     let answer = |resolution| ConnectResponse {
         resolution,
         initialization_id: None,
@@ -124,7 +122,7 @@ pub(super) fn connect(
         return Ok(answer(Resolution::InitializeEmpty));
     }
     let id = found.lease.map_or_else(|| Uuid::new_v4().to_string(), |lease| lease.id);
-    let expires_at = now_ms + limits.session_ttl_seconds * 1000;
+    let expires_at = call.expires_at();
     transaction.execute(
         "UPDATE scopes SET lease_id = ?2, lease_source = ?3, lease_expires_at = ?4 WHERE scope_id = ?1",
         params![found.id, id, source.as_str(), expires_at],
@@ -139,11 +137,9 @@ pub(super) fn connect(
 /// Checks the lease that a push carries, and refreshes it.
 pub(super) fn check_lease(
     transaction: &Transaction<'_>,
-    scope: &Scope,
+    call: &Call,
     found: &StoredScope,
     lease_id: Option<&str>,
-    now_ms: i64,
-    limits: &Limits,
 ) -> StoreResult<()> {
     match (found.initialized, &found.lease, lease_id) {
         (true, _, None) => Ok(()),
@@ -154,7 +150,7 @@ pub(super) fn check_lease(
         (false, Some(lease), Some(id)) if lease.id == id => {
             transaction.execute(
                 "UPDATE scopes SET lease_expires_at = ?2 WHERE scope_id = ?1",
-                [found.id, now_ms + limits.session_ttl_seconds * 1000],
+                [found.id, call.expires_at()],
             )?;
             Ok(())
         }
@@ -170,7 +166,7 @@ pub(super) fn check_lease(
             let text = "the initialization lease has expired; connect again";
             Err(Refusal::new(ProblemCode::InitializationExpired, text).into())
         }
-        (false, None, None) => Err(uninitialized(scope).into()),
+        (false, None, None) => Err(uninitialized(&call.scope).into()),
     }
 }
 

@@ -3,9 +3,8 @@
 use super::Tables;
 use super::push::{self, refuse_retired};
 use super::scope::{self, StoredScope, rfc3339};
-use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::store::{RowPage, Scope, SnapshotPage, StoreResult};
+use crate::store::{Call, RowPage, Scope, SnapshotPage, StoreResult};
 use crate::upload::write_snapshot_row;
 use rowtide::protocol::ids::{BundleSeq, SourceId};
 use rowtide::protocol::message::{SnapshotSession, SourceReplacement};
@@ -16,18 +15,16 @@ use uuid::Uuid;
 /// Copies the live rows into a new session, in SQL alone, and replaces the source where that is asked for.
 pub(super) fn create(
     transaction: &Transaction<'_>,
-    scope: &Scope,
-    source: &SourceId,
+    call: &Call,
     replacement: Option<&SourceReplacement>,
-    now_ms: i64,
-    limits: &Limits,
 ) -> StoreResult<SnapshotSession> {
-    let found = scope::initialized(transaction, scope, now_ms)?;
+    let Call { scope, source, limits, now_ms } = call;
+    let found = scope::initialized(transaction, call)?;
     match replacement {
         Some(replacement) => replace_source(transaction, scope, &found, source, replacement)?,
         None => refuse_retired(scope, source, &push::source(transaction, found.id, source)?)?,
     }
-    purge_expired(transaction, found.id, now_ms)?;
+    purge_expired(transaction, found.id, *now_ms)?;
     let exact = scope.generation.accounts_snapshot_bytes();
     let row_bytes = if exact { "fixed_bytes + length(row_version)" } else { "octet_length(payload)" };
     let (row_count, byte_count, widest): (i64, i64, i64) = transaction.query_row(
@@ -42,7 +39,7 @@ pub(super) fn create(
         return Err(too_large("row_byte_count", widest, limits.max_bytes_per_snapshot_row).into());
     }
     let snapshot_id = Uuid::new_v4().to_string();
-    let expires_at = now_ms + limits.session_ttl_seconds * 1000;
+    let expires_at = call.expires_at();
     transaction.execute(
         "INSERT INTO snapshots (snapshot_id, scope_id, source_id, bundle_seq, row_count, byte_count, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -113,15 +110,14 @@ fn replace_source(
 
 fn session(
     connection: &Connection,
-    scope: &Scope,
-    source: &SourceId,
+    call: &Call,
     snapshot_id: &str,
 ) -> StoreResult<(i64, SnapshotSession, i64)> {
     let not_found = || {
         let text = format!("snapshot session {snapshot_id} was not found");
         Refusal::new(ProblemCode::SnapshotSessionNotFound, text)
     };
-    let found = scope::find(connection, scope, 0)?.ok_or_else(not_found)?;
+    let found = scope::find(connection, &call.scope, call.now_ms)?.ok_or_else(not_found)?;
     let (id, owner, session, expires_at) = connection
         .prepare_cached(
             "SELECT session_id, source_id, bundle_seq, row_count, byte_count, expires_at FROM snapshots
@@ -140,7 +136,7 @@ fn session(
         })
         .optional()?
         .ok_or_else(not_found)?;
-    if owner != source.as_str() {
+    if owner != call.source.as_str() {
         let text = format!("snapshot session {snapshot_id} belongs to another source");
         return Err(Refusal::new(ProblemCode::SnapshotSessionForbidden, text).into());
     }
@@ -148,20 +144,17 @@ fn session(
 }
 
 /// One chunk, bounded in rows and bytes. Where not even one row fits, GEN-B is told how much it needs.
-#[allow(clippy::too_many_arguments)] // one request
 pub(super) fn rows(
     connection: &Connection,
     tables: &Tables,
-    scope: &Scope,
-    source: &SourceId,
+    call: &Call,
     snapshot_id: &str,
     after: i64,
     max_rows: i64,
     max_bytes: i64,
-    now_ms: i64,
 ) -> StoreResult<SnapshotPage> {
-    let (id, head, expires_at) = session(connection, scope, source, snapshot_id)?;
-    if expires_at <= now_ms {
+    let (id, head, expires_at) = session(connection, call, snapshot_id)?;
+    if expires_at <= call.now_ms {
         let text = format!("snapshot session {snapshot_id} has expired");
         return Err(Refusal::new(ProblemCode::SnapshotSessionExpired, text).into());
     }
@@ -196,7 +189,7 @@ pub(super) fn rows(
             if count > 0 {
                 break;
             }
-            if scope.generation.accounts_snapshot_bytes() {
+            if call.scope.generation.accounts_snapshot_bytes() {
                 let text = format!("the next snapshot row needs {size} bytes");
                 let refusal = Refusal::new(ProblemCode::SnapshotChunkTooSmall, text);
                 return Err(refusal.with(|problem| problem.required_byte_count = Some(size)).into());
@@ -214,13 +207,8 @@ pub(super) fn rows(
 }
 
 /// Ends a session.
-pub(super) fn delete(
-    transaction: &Transaction<'_>,
-    scope: &Scope,
-    source: &SourceId,
-    snapshot_id: &str,
-) -> StoreResult<()> {
-    let (id, ..) = session(transaction, scope, source, snapshot_id)?;
+pub(super) fn delete(transaction: &Transaction<'_>, call: &Call, snapshot_id: &str) -> StoreResult<()> {
+    let (id, ..) = session(transaction, call, snapshot_id)?;
     drop_session(transaction, id)
 }
 
