@@ -216,3 +216,29 @@ async fn a_lease_lost_to_a_device_that_seeded_is_no_dead_end() {
         assert_eq!((a.pending().await, a.text("SELECT count(*) FROM notes").await.as_str()), (0, "10"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_that_the_server_does_not_take_holds_up_no_pull_and_can_be_mended_by_an_edit() {
+    for generation in BOTH {
+        let (server, a) = seeded(generation).await;
+        let b = Device::notes(&server, "ada").await;
+        b.attach().await;
+        a.exec("INSERT INTO notes (id, title) VALUES ('poison', 'refused by a constraint')").await;
+        let failed =
+            "{\"error\":\"push_session_commit_failed\",\"message\":\"Failed to commit push session\"}";
+        server.fail(Endpoint::PushCommit, 0, 3, Fault::Answer(500, failed.into()));
+        let error = a.client().sync().await.unwrap_err();
+        assert_eq!(error.code(), Some("push_session_commit_failed"));
+        assert_eq!(a.pending().await, 1);
+        b.exec("UPDATE notes SET title = 'from b' WHERE id = 'n1'").await;
+        b.sync().await;
+        server.fail(Endpoint::PushCommit, 0, 3, Fault::Answer(500, failed.into()));
+        a.client().sync().await.unwrap_err();
+        assert_eq!(a.text("SELECT title FROM notes WHERE id = 'n1'").await, "from b");
+        a.exec("UPDATE notes SET title = 'mended' WHERE id = 'poison'").await;
+        a.sync().await;
+        b.sync().await;
+        assert_eq!(a.dump().await, b.dump().await);
+        assert_eq!(b.text("SELECT title FROM notes WHERE id = 'poison'").await, "mended");
+    }
+}

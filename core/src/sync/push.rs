@@ -8,7 +8,7 @@ use super::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::ids::SourceId;
 use crate::protocol::message::{CommittedBundle, PushSessionReply, PushSessionRequest, ReplacementReason};
-use crate::protocol::problem::{Conflict, Problem};
+use crate::protocol::problem::{Conflict, Problem, ProblemCode};
 use crate::protocol::profile::WireGeneration;
 use crate::report::{Phase, Report};
 use crate::storage::operation::{self, OperationKind};
@@ -55,7 +55,6 @@ impl Engine {
 
     /// Uploads the outbox and replays it.
     pub(super) async fn push_outbox(&self, outbox: Outbox, report: &mut Report) -> Result<Pushed> {
-        let negotiated = self.negotiate(&outbox.source_id).await?;
         if let Some(bundle) = outbox.committed.clone() {
             return self.replay(&outbox, bundle, report).await;
         }
@@ -63,16 +62,8 @@ impl Engine {
         let mut waits = transient_waits();
         let mut recreations = 0;
         loop {
-            let (refusal, conflict, error) = match self.try_session(&outbox, lease.as_deref(), report).await?
-            {
-                Try::Committed(bundle) => {
-                    self.check_committed(&outbox, &bundle, negotiated.generation)?;
-                    let stored = bundle.clone();
-                    self.database
-                        .transaction(move |transaction| outbox::set_committed(transaction, &stored))
-                        .await?;
-                    return self.replay(&outbox, bundle, report).await;
-                }
+            let (refusal, conflict, error) = match self.try_session(&outbox, lease.as_deref()).await? {
+                Try::Committed(bundle) => return self.finish(&outbox, bundle, report).await,
                 Try::Refused(refusal, conflict, error) => (refusal, conflict, error),
             };
             match refusal {
@@ -98,31 +89,71 @@ impl Engine {
                 PushRefusal::Recreate if recreations < 3 => recreations += 1,
                 PushRefusal::Transient => match waits.next() {
                     Some(wait) => self.api.pause(wait).await,
-                    None => return Err(error),
+                    None => return self.give_up(&outbox, lease.as_deref(), error, report).await,
                 },
                 PushRefusal::Recreate | PushRefusal::Surface => {
-                    return self.surface(&outbox, lease.is_none(), error).await;
+                    return self.give_up(&outbox, lease.as_deref(), error, report).await;
                 }
             }
         }
     }
 
-    /// A scope that is not initialised (any more) frees the database for another attach.
-    async fn surface(&self, outbox: &Outbox, without_lease: bool, error: Error) -> Result<Pushed> {
-        use crate::protocol::problem::ProblemCode::{ScopeInitializing, ScopeUninitialized};
-        let lost = matches!(error.problem_code(), Some(ScopeUninitialized | ScopeInitializing));
-        if lost && without_lease && outbox.committed.is_none() {
+    /// The server does not take the bundle. Once it says that nothing of it was committed, the rows are dirty
+    /// again: pulls go on, and an edit can mend what was refused. A scope that is not initialised (any more)
+    /// frees the database for another attach.
+    async fn give_up(
+        &self,
+        outbox: &Outbox,
+        lease: Option<&str>,
+        error: Error,
+        report: &mut Report,
+    ) -> Result<Pushed> {
+        use ProblemCode::{ScopeInitializing, ScopeUninitialized};
+        if error.kind() != ErrorKind::Server {
+            return Err(error);
+        }
+        let scope_lost = matches!(error.problem_code(), Some(ScopeUninitialized | ScopeInitializing));
+        if scope_lost && lease.is_none() {
             self.database
                 .transaction(|transaction| {
                     outbox::thaw(transaction)?;
                     attachment::release(transaction)
                 })
                 .await?;
+            return Err(error);
         }
-        Err(error)
+        let request = self.session_request(outbox, lease).await?;
+        match self.api.create_push_session(&outbox.source_id, &request).await {
+            Ok(PushSessionReply::Staging { .. }) => {
+                self.database.transaction(outbox::thaw).await?;
+                Err(error)
+            }
+            Ok(PushSessionReply::AlreadyCommitted(bundle)) => self.finish(outbox, bundle, report).await,
+            // Nothing is proven, so the bundle stays frozen as it is.
+            Err(_) => Err(error),
+        }
     }
 
-    async fn try_session(&self, outbox: &Outbox, lease: Option<&str>, report: &mut Report) -> Result<Try> {
+    /// Keeps the server's answer, then replays.
+    async fn finish(&self, outbox: &Outbox, bundle: CommittedBundle, report: &mut Report) -> Result<Pushed> {
+        let generation = self.negotiate(&outbox.source_id).await?.generation;
+        self.check_committed(outbox, &bundle, generation)?;
+        let stored = bundle.clone();
+        self.database.transaction(move |transaction| outbox::set_committed(transaction, &stored)).await?;
+        self.replay(outbox, bundle, report).await
+    }
+
+    async fn session_request(&self, outbox: &Outbox, lease: Option<&str>) -> Result<PushSessionRequest> {
+        let generation = self.negotiate(&outbox.source_id).await?.generation;
+        Ok(PushSessionRequest {
+            source_bundle_id: outbox.source_bundle_id,
+            planned_row_count: outbox.row_count,
+            initialization_id: lease.map(str::to_owned),
+            canonical_request_hash: generation.sends_request_hash().then(|| outbox.request_hash.clone()),
+        })
+    }
+
+    async fn try_session(&self, outbox: &Outbox, lease: Option<&str>) -> Result<Try> {
         let refused = |refusal: Refusal| {
             let transient = is_transient(&refusal);
             match refusal {
@@ -139,15 +170,7 @@ impl Engine {
             }
         };
         let negotiated = self.negotiate(&outbox.source_id).await?;
-        let request = PushSessionRequest {
-            source_bundle_id: outbox.source_bundle_id,
-            planned_row_count: outbox.row_count,
-            initialization_id: lease.map(str::to_owned),
-            canonical_request_hash: negotiated
-                .generation
-                .sends_request_hash()
-                .then(|| outbox.request_hash.clone()),
-        };
+        let request = self.session_request(outbox, lease).await?;
         let push_id = match self.api.create_push_session(&outbox.source_id, &request).await {
             Ok(PushSessionReply::AlreadyCommitted(bundle)) => return Ok(Try::Committed(bundle)),
             Ok(PushSessionReply::Staging { push_id, next_expected_row_ordinal: 0, .. }) => push_id,
@@ -161,10 +184,7 @@ impl Engine {
             return refused(refusal);
         }
         match self.api.commit(&outbox.source_id, &push_id).await {
-            Ok(bundle) => {
-                report.pushed_rows += outbox.row_count;
-                Ok(Try::Committed(bundle))
-            }
+            Ok(bundle) => Ok(Try::Committed(bundle)),
             Err(refusal) => refused(refusal),
         }
     }

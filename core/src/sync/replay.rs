@@ -39,6 +39,7 @@ impl Engine {
                 self.database
                     .transaction(move |transaction| replay::replay_verbatim(transaction, &bundle))
                     .await?;
+                report.pushed_rows += outbox.row_count;
                 return Ok(Pushed::Committed);
             }
         }
@@ -46,6 +47,7 @@ impl Engine {
             Ok(()) => {}
             Err(Refusal::Problem { code: Some(ProblemCode::HistoryPruned), .. }) => {
                 self.rebuild_instead(bundle).await?;
+                report.pushed_rows += outbox.row_count;
                 self.finish_operation(report).await?;
                 return Ok(Pushed::Committed);
             }
@@ -57,6 +59,7 @@ impl Engine {
                 replay::replay_staged(transaction, &schema, generation, &bundle, now_ms)
             })
             .await?;
+        report.pushed_rows += outbox.row_count;
         Ok(Pushed::Committed)
     }
 
