@@ -135,6 +135,29 @@ async fn the_resolver_gets_all_conflicts_of_a_round_at_once_with_typed_values() 
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_resolver_gets_all_conflicts_of_a_first_download_at_once() {
+    for generation in BOTH {
+        let seed = "INSERT INTO notes (id, stars) VALUES ('n1', 1), ('n2', 9), ('n3', 1)";
+        let (server, b, _) = two_devices(generation, seed).await;
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let resolver = asked.clone();
+        let a = Device::new(&server, "ada", NOTES, move |config| {
+            config
+                .table(SyncTable::new("notes").key("id").policy(ConflictPolicy::Callback))
+                .table(SyncTable::new("tags").key("id"))
+                .resolver(MoreStars(resolver.clone()))
+        })
+        .await;
+        a.exec("INSERT INTO notes (id, stars) VALUES ('n1', 5), ('n2', 5), ('own', 5)").await;
+        a.attach().await;
+        let calls: Vec<usize> = asked.lock().unwrap().iter().map(Vec::len).collect();
+        assert_eq!(calls, [2]);
+        converge(&a, &b).await;
+        assert_eq!(b.text("SELECT group_concat(id || stars) FROM notes").await, "n15,n29,n31,own5");
+    }
+}
+
 struct Broken;
 
 #[async_trait]
@@ -238,6 +261,49 @@ async fn a_dirty_child_of_a_parent_deleted_elsewhere_goes_to_the_inbox_and_can_b
         assert_eq!(a.client().retry_refused().await.unwrap(), 1);
         converge(&a, &b).await;
         assert_eq!(b.text("SELECT name FROM tags").await, "mine");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dirty_branch_below_a_deleted_row_goes_to_the_inbox_whole_and_comes_back_whole() {
+    const SCHEMA: &str = "
+        CREATE TABLE roots (id TEXT PRIMARY KEY NOT NULL);
+        CREATE TABLE twigs (id TEXT PRIMARY KEY NOT NULL, name TEXT, root TEXT NOT NULL REFERENCES roots (id) ON DELETE CASCADE);
+        CREATE TABLE leaves (id TEXT PRIMARY KEY NOT NULL, name TEXT, twig TEXT NOT NULL REFERENCES twigs (id) ON DELETE CASCADE);";
+    for generation in BOTH {
+        let server = TestServer::new(generation, &[("roots", "id"), ("twigs", "id"), ("leaves", "id")]);
+        let device = async || {
+            let device = Device::new(&server, "ada", SCHEMA, |config| {
+                config.tables(["leaves", "roots", "twigs"].map(|table| SyncTable::new(table).key("id")))
+            })
+            .await;
+            device.attach().await;
+            device
+        };
+        let a = device().await;
+        a.exec(
+            "INSERT INTO roots VALUES ('r'); INSERT INTO twigs VALUES ('t', 'old', 'r'), ('u', 'old', 'r')",
+        )
+        .await;
+        a.exec("INSERT INTO leaves VALUES ('l', 'old', 't')").await;
+        a.sync().await;
+        let b = device().await;
+        // Only the root is deleted at the server: what falls with it there arrives in the same bundle.
+        b.exec("DELETE FROM roots").await;
+        b.sync().await;
+        a.exec("INSERT INTO twigs VALUES ('v', 'mine', 'r'); INSERT INTO leaves VALUES ('m', 'mine', 'v')")
+            .await;
+        a.sync().await;
+        assert_eq!(a.text("SELECT (SELECT count(*) FROM roots) + (SELECT count(*) FROM twigs) + (SELECT count(*) FROM leaves)").await, "0");
+        let refused: Vec<_> =
+            a.client().refused_rows().await.unwrap().into_iter().map(|row| row.key).collect();
+        assert_eq!(refused.len(), 2, "{refused:?}");
+        a.exec("INSERT INTO roots VALUES ('r')").await;
+        assert_eq!(a.client().retry_refused().await.unwrap(), 2);
+        a.sync().await;
+        b.sync().await;
+        let branch = "SELECT r.id || v.name || l.name FROM roots r JOIN twigs v ON v.root = r.id JOIN leaves l ON l.twig = v.id";
+        assert_eq!((a.text(branch).await, b.text(branch).await), ("rminemine".into(), "rminemine".into()));
     }
 }
 

@@ -41,6 +41,28 @@ pub(crate) trait Arbiter {
     fn decide(&mut self, meeting: &Meeting<'_>) -> Option<Verdict>;
 }
 
+/// Passes every conflict on, keeps the local row where no decision is there yet, and remembers that: one pass
+/// meets all conflicts instead of the first.
+pub(crate) struct Rehearsal<'a> {
+    arbiter: &'a mut dyn Arbiter,
+    pub(crate) undecided: bool,
+}
+
+impl<'a> Rehearsal<'a> {
+    pub(crate) fn of(arbiter: &'a mut dyn Arbiter) -> Self {
+        Self { arbiter, undecided: false }
+    }
+}
+
+impl Arbiter for Rehearsal<'_> {
+    fn decide(&mut self, meeting: &Meeting<'_>) -> Option<Verdict> {
+        self.arbiter.decide(meeting).or_else(|| {
+            self.undecided = true;
+            Some(Verdict::KeepLocal)
+        })
+    }
+}
+
 /// What an apply did.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Applied {

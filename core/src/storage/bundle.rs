@@ -1,6 +1,6 @@
 //! Applying bundles of a pull, and the conflict that a refused commit names.
 
-use super::apply::{Applied, Applier, Arbiter};
+use super::apply::{Applied, Applier, Arbiter, Rehearsal};
 use super::error::{Result, StorageError};
 use super::operation::{self, OperationKind};
 use super::row_state::{self, RowState};
@@ -87,7 +87,8 @@ pub(crate) fn apply_page(
     Ok(progress)
 }
 
-/// Applies the rest of a page to nothing, so that the arbiter meets all of its conflicts at once.
+/// Applies the rest of a page to nothing, so that the arbiter meets all of its conflicts at once. What fails here
+/// fails again, and is told, when it is applied for good.
 fn rehearse(
     connection: &mut Connection,
     schema: &ManagedSchema,
@@ -97,21 +98,13 @@ fn rehearse(
     now_ms: i64,
 ) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut rehearsal = Rehearsal::of(arbiter);
     for bundle in bundles {
-        let mut listener = Rehearsal(arbiter);
-        apply_bundle(&transaction, schema, generation, bundle, &mut listener, now_ms)?;
+        if apply_bundle(&transaction, schema, generation, bundle, &mut rehearsal, now_ms).is_err() {
+            break;
+        }
     }
-    transaction.rollback()?;
-    Ok(())
-}
-
-/// Passes every conflict on, and keeps the local row wherever no decision is there yet.
-struct Rehearsal<'a>(&'a mut dyn Arbiter);
-
-impl Arbiter for Rehearsal<'_> {
-    fn decide(&mut self, meeting: &super::apply::Meeting<'_>) -> Option<super::apply::Verdict> {
-        self.0.decide(meeting).or(Some(super::apply::Verdict::KeepLocal))
-    }
+    Ok(transaction.rollback()?)
 }
 
 fn apply_bundle(

@@ -8,6 +8,7 @@ use crate::protocol::value::{ColumnKind, SqlValue};
 use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
 use rusqlite::Transaction;
 use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 impl Applier<'_> {
@@ -85,47 +86,56 @@ impl Applier<'_> {
 
     /// Moves dirty rows that depend on a row which is about to go to the inbox.
     pub(super) fn refuse_dependants(&self, table: &ManagedTable, key: &SqlValue) -> Result<()> {
-        let mut doomed = vec![(table.name.clone(), key.clone())];
-        let mut seen: Vec<(String, SqlValue)> = Vec::new();
-        while let Some((parent_name, parent_key)) = doomed.pop() {
-            if seen.contains(&(parent_name.clone(), parent_key.clone())) {
+        let mut doomed = vec![(table, key.clone())];
+        let mut seen = HashSet::new();
+        let mut dirty = Vec::new();
+        while let Some((parent, parent_key)) = doomed.pop() {
+            let Ok(wire_key) = parent.key_kind.to_wire(&parent_key) else { continue };
+            if !seen.insert((parent.id, wire_key)) {
                 continue;
             }
-            let Some(parent) = self.schema.tables.iter().find(|t| t.name == parent_name) else { continue };
             for child in &self.schema.tables {
-                let references = child
-                    .references
-                    .iter()
-                    .filter(|r| r.table == parent_name && r.on_delete != DeleteAction::Unlink);
-                for reference in references {
-                    let sql = format!(
-                        "SELECT c.{} FROM {} AS c JOIN {} AS p ON p.{} = c.{} WHERE p.{} = ?1",
-                        quote(child.key_column()),
-                        quote(&child.name),
-                        quote(&parent_name),
-                        quote(&reference.to),
-                        quote(&reference.column),
-                        quote(parent.key_column())
-                    );
-                    let mut statement = self.transaction.prepare_cached(&sql)?;
-                    let keys = statement
-                        .query_map([&parent_key], |row| rows::key(row, 0))?
-                        .collect::<rusqlite::Result<Vec<_>>>()?;
-                    doomed.extend(keys.into_iter().map(|key| (child.name.clone(), key)));
+                let falls_with = |reference: &&Reference| {
+                    reference.table == parent.name && reference.on_delete != DeleteAction::Unlink
+                };
+                for reference in child.references.iter().filter(falls_with) {
+                    let keys = self.referencing(child, reference, parent, &parent_key)?;
+                    doomed.extend(keys.into_iter().map(|key| (&**child, key)));
                 }
             }
-            let itself = seen.is_empty();
+            let itself = parent.id == table.id && parent_key == *key;
             if !itself && dirty_rows::last_change(self.transaction, parent.id, &parent_key)?.is_some() {
-                self.refuse(
-                    parent,
-                    &parent_key,
-                    "parent_missing",
-                    "a row that it refers to was deleted on another device",
-                )?;
+                dirty.push((parent, parent_key));
             }
-            seen.push((parent_name, parent_key));
+        }
+        // The deepest first: taking a row out of its table takes along what refers to it.
+        for (table, key) in dirty.iter().rev() {
+            let message = "a row that it refers to was deleted on another device";
+            self.refuse(table, key, "parent_missing", message)?;
         }
         Ok(())
+    }
+
+    /// Keys of the rows that refer to one row.
+    fn referencing(
+        &self,
+        child: &ManagedTable,
+        reference: &Reference,
+        parent: &ManagedTable,
+        parent_key: &SqlValue,
+    ) -> Result<Vec<SqlValue>> {
+        let sql = format!(
+            "SELECT c.{} FROM {} AS c JOIN {} AS p ON p.{} = c.{} WHERE p.{} = ?1",
+            quote(child.key_column()),
+            quote(&child.name),
+            quote(&parent.name),
+            quote(&reference.to),
+            quote(&reference.column),
+            quote(parent.key_column())
+        );
+        let mut statement = self.transaction.prepare_cached(&sql)?;
+        let keys = statement.query_map([parent_key], |row| rows::key(row, 0))?;
+        Ok(keys.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Moves dirty rows whose parent does not exist to the inbox; answers how many.
@@ -153,6 +163,7 @@ impl Applier<'_> {
                         "the row of table {} that it refers to was deleted on another device",
                         reference.table
                     );
+                    self.refuse_dependants(table, &key)?;
                     self.refuse(table, &key, "parent_missing", &message)?;
                     count += 1;
                 }
@@ -238,6 +249,7 @@ impl Applier<'_> {
                                     "the row of table {} that it refers to does not exist",
                                     reference.table
                                 );
+                                self.refuse_dependants(child, &key)?;
                                 self.refuse(child, &key, "parent_missing", &message)?;
                             }
                         }

@@ -74,6 +74,8 @@ pub(crate) fn list(connection: &Connection, schema: &ManagedSchema) -> Result<Ve
 
 /// Makes every refused row local intent again; a row that had left its table is put back.
 pub(crate) fn retry_all(transaction: &Transaction<'_>, schema: &ManagedSchema) -> Result<i64> {
+    // Rows may refer to each other, and come back in any order.
+    transaction.execute_batch("PRAGMA defer_foreign_keys = ON")?;
     let mut taken = Vec::new();
     {
         let mut statement =

@@ -1,6 +1,6 @@
 //! Downloaded rows that wait to be applied in one step: a snapshot, or the rows of a committed bundle.
 
-use super::apply::{Applied, Applier, Arbiter};
+use super::apply::{Applied, Applier, Arbiter, Rehearsal};
 use super::error::{Result, StorageError};
 use super::operation::{self, OperationKind};
 use super::row_state;
@@ -108,7 +108,12 @@ pub(crate) fn apply_session(
     if staged.is_none() {
         return Err(StorageError::Violation("the staged snapshot is not the one that was downloaded".into()));
     }
-    let applied = match apply_snapshot(&transaction, schema, generation, arbiter, now_ms) {
+    let mut rehearsal = Rehearsal::of(arbiter);
+    let outcome = apply_snapshot(&transaction, schema, generation, &mut rehearsal, now_ms);
+    if rehearsal.undecided {
+        return Err(StorageError::Undecided);
+    }
+    let applied = match outcome {
         Err(StorageError::ParentsDeletedHere(parents)) => {
             transaction.rollback()?;
             let undo = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -36,7 +36,7 @@ enum Try {
 impl Engine {
     /// Freezes what is dirty, and says whether more is left for another bundle.
     pub(super) async fn freeze(&self) -> Result<Option<(Outbox, bool)>> {
-        let negotiated = self.frozen_limits().await?;
+        let negotiated = self.own_limits().await?;
         let (schema, now_ms) = (self.schema.clone(), self.now_ms());
         Ok(self
             .database
@@ -48,7 +48,7 @@ impl Engine {
             .await?)
     }
 
-    async fn frozen_limits(&self) -> Result<super::negotiate::Negotiated> {
+    async fn own_limits(&self) -> Result<super::negotiate::Negotiated> {
         let source = self.attached().await?.source_id;
         self.negotiate(&source).await
     }
@@ -77,13 +77,7 @@ impl Engine {
                 }
                 PushRefusal::LeaseLost if lease.is_some() => lease = None,
                 PushRefusal::LeaseLost => {
-                    // Nothing was committed under the lease, so the intent can wait for the next attach.
-                    self.database
-                        .transaction(|transaction| {
-                            outbox::thaw(transaction)?;
-                            attachment::release(transaction)
-                        })
-                        .await?;
+                    self.become_anonymous().await?;
                     return Err(error);
                 }
                 PushRefusal::Recreate if recreations < 3 => recreations += 1,
@@ -114,12 +108,7 @@ impl Engine {
         }
         let scope_lost = matches!(error.problem_code(), Some(ScopeUninitialized | ScopeInitializing));
         if scope_lost && lease.is_none() {
-            self.database
-                .transaction(|transaction| {
-                    outbox::thaw(transaction)?;
-                    attachment::release(transaction)
-                })
-                .await?;
+            self.become_anonymous().await?;
             return Err(error);
         }
         let request = self.session_request(outbox, lease).await?;
@@ -132,6 +121,17 @@ impl Engine {
             // Nothing is proven, so the bundle stays frozen as it is.
             Err(_) => Err(error),
         }
+    }
+
+    /// Nothing was committed, and the scope is not ours to push to: the intent waits for the next attach.
+    async fn become_anonymous(&self) -> Result<()> {
+        self.database
+            .transaction(|transaction| {
+                outbox::thaw(transaction)?;
+                attachment::release(transaction)
+            })
+            .await?;
+        Ok(())
     }
 
     /// Keeps the server's answer, then replays.
@@ -236,7 +236,7 @@ impl Engine {
     }
 
     /// Records that the source is to be replaced; the frozen intent is dirty again for the new source.
-    pub(super) async fn record_source_recovery(
+    async fn record_source_recovery(
         &self,
         reason: ReplacementReason,
         replacement: Option<SourceId>,
@@ -257,7 +257,7 @@ impl Engine {
     pub(super) async fn rebase(&self, conflict: Option<Conflict>, report: &mut Report) -> Result<()> {
         self.pull_and_rebase(report).await?;
         let Some(conflict) = conflict else { return Ok(()) };
-        let generation = self.frozen_limits().await?.generation;
+        let generation = self.own_limits().await?.generation;
         let conflict = std::sync::Arc::new(conflict);
         let mut decisions = self.decisions();
         loop {
