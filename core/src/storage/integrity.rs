@@ -174,8 +174,9 @@ impl Applier<'_> {
 
     /// Takes a dirty row out of its table and into the inbox, content and all.
     fn refuse(&self, table: &ManagedTable, key: &SqlValue, reason: &str, message: &str) -> Result<()> {
-        let content = rows::read(self.transaction, table, key)?;
-        refused_rows::add(self.transaction, table, key, reason, message, content.as_deref(), self.now_ms)?;
+        // It may have gone with a row that was refused before it, content and all.
+        let Some(content) = rows::read(self.transaction, table, key)? else { return Ok(()) };
+        refused_rows::add(self.transaction, table, key, reason, message, Some(&content), self.now_ms)?;
         dirty_rows::clear(self.transaction, table.id, key)?;
         rows::delete(self.transaction, table, key)?;
         Ok(())
