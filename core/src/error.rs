@@ -92,11 +92,13 @@ impl Error {
         problem: &Problem,
         retry_after_seconds: Option<i64>,
     ) -> Self {
-        let message = match problem.error.is_empty() {
-            true => format!("{endpoint}: the server answered HTTP {status}"),
-            false => {
-                format!("{endpoint}: the server answered {} ({status}): {}", problem.error, problem.message)
+        let message = match (problem.error.as_str(), problem.code()) {
+            ("", _) => format!("{endpoint}: the server answered HTTP {status}"),
+            // Servers name the row's key in this one, and keys are row contents.
+            (code, Some(ProblemCode::PushConflict)) => {
+                format!("{endpoint}: the server answered {code} ({status})")
             }
+            (code, _) => format!("{endpoint}: the server answered {code} ({status}): {}", problem.message),
         };
         Self {
             inner: Arc::new(Inner {
