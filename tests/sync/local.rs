@@ -92,3 +92,13 @@ async fn rows_that_were_there_before_are_captured_once() {
     assert_eq!(device.pending().await, 1);
     assert_eq!(device.client().source_info().await.unwrap(), source, "the source identity is kept");
 }
+
+#[tokio::test]
+async fn closing_leaves_one_file_without_a_journal_beside_it() {
+    let mut device = device().await;
+    device.exec("INSERT INTO notes (id) VALUES ('n1')").await;
+    let journal = device.path().with_extension("db-wal");
+    assert!(journal.exists());
+    device.close().await;
+    assert!(!journal.exists(), "the journal was moved into the database");
+}

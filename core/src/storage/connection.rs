@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 const READERS: usize = 2;
+const WAL_BYTES_KEPT: i64 = 4 << 20;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -67,8 +68,10 @@ impl Worker {
 /// The app's database: one writer, a few readers, one owner.
 #[derive(Debug)]
 pub(crate) struct Database {
-    writer: Worker,
+    // Closed before the writer: the last connection to close moves the WAL into the database and removes it,
+    // which a reader cannot do.
     readers: Vec<Worker>,
+    writer: Worker,
     next_reader: AtomicUsize,
     // Held, never read: the operating system drops the lock with the process, whatever kills it.
     _owner: Option<File>,
@@ -136,6 +139,8 @@ impl Database {
 fn configure(connection: Connection) -> Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
+    // After a large apply the WAL gives its space back, instead of keeping its largest size for ever.
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // REPLACE evicts rows silently unless delete triggers fire for it.
     connection.pragma_update(None, "recursive_triggers", true)?;

@@ -130,9 +130,7 @@ impl Device {
     /// # Panics
     /// It cannot be opened.
     pub async fn reopen(&mut self) {
-        if let Some(client) = self.client.take() {
-            client.close().await;
-        }
+        self.close().await;
         // The former owner's threads end on their own time; ownership tells when they have.
         let client = loop {
             match Client::open(self.config()).await {
@@ -145,10 +143,17 @@ impl Device {
         self.client = Some(client);
     }
 
+    /// Closes the database.
+    pub async fn close(&mut self) {
+        if let Some(client) = self.client.take() {
+            client.close().await;
+        }
+    }
+
     /// The client.
     ///
     /// # Panics
-    /// Never: a device is always open.
+    /// The device was closed.
     pub fn client(&self) -> &Client {
         self.client.as_ref().expect("the device is open")
     }
