@@ -10,7 +10,7 @@ use crate::storage::host_transaction::HostTransaction;
 use crate::storage::operation::OperationKind;
 use crate::storage::refused_rows::{self, RefusedRow};
 use crate::storage::{Database, attachment, catalog, migrations};
-use crate::sync::Engine;
+use crate::sync::{Engine, RowValues};
 use crate::transport::api::{Api, Traffic};
 use crate::transport::{Authorizer, TokenError, TokenProvider, TokenReason, Transport};
 use async_trait::async_trait;
@@ -223,7 +223,7 @@ impl Client {
     pub async fn execute(&self, sql: &str, arguments: Vec<SqlValue>) -> Result<i64> {
         let sql = sql.to_owned();
         let work = move |transaction: &_| host_sql::execute(transaction, &sql, &arguments);
-        Ok(self.database().transaction(move |transaction| work(transaction)).await?)
+        Ok(self.database().host_transaction(self.now_ms(), move |transaction| work(transaction)).await?)
     }
 
     /// Runs several statements separated by semicolons, in one transaction.
@@ -234,7 +234,7 @@ impl Client {
         let sql = sql.to_owned();
         Ok(self
             .database()
-            .transaction(move |transaction| host_sql::execute_script(transaction, &sql))
+            .host_transaction(self.now_ms(), move |transaction| host_sql::execute_script(transaction, &sql))
             .await?)
     }
 
@@ -246,7 +246,9 @@ impl Client {
         let sql = sql.to_owned();
         Ok(self
             .database()
-            .transaction(move |transaction| host_sql::execute_batch(transaction, &sql, &arguments))
+            .host_transaction(self.now_ms(), move |transaction| {
+                host_sql::execute_batch(transaction, &sql, &arguments)
+            })
             .await?)
     }
 
@@ -266,7 +268,7 @@ impl Client {
     /// Only of the database.
     pub async fn transaction(&self, deadline: Duration) -> Result<Transaction> {
         let handle = HostTransaction::begin(self.shared.engine.database.clone(), deadline).await?;
-        Ok(Transaction { handle, deadline })
+        Ok(Transaction { handle, deadline, engine: self.shared.engine.clone() })
     }
 
     /// Lists rows that cannot be synchronised as they are, oldest first.
@@ -284,24 +286,65 @@ impl Client {
     /// SQLite's, where a row still cannot be put back (its parent or a unique value is still in the way);
     /// nothing was changed then.
     pub async fn retry_refused(&self) -> Result<i64> {
-        let schema = self.shared.engine.schema.clone();
-        Ok(self
-            .database()
-            .transaction(move |transaction| refused_rows::retry_all(transaction, &schema))
-            .await?)
+        self.act_on_inbox(refused_rows::Action::Retry(RowValues::new())).await
     }
 
-    /// Drops all refused rows for good. Answers how many.
+    /// Makes one refused row pending again, with `changes` to its columns; the key as [`RefusedRow::key`] has it.
+    /// Answers whether it was in the inbox.
+    ///
+    /// # Errors
+    /// As [`retry_refused`](Self::retry_refused); [`ErrorKind::Configuration`] where the table is not configured or
+    /// has no such column.
+    pub async fn retry_refused_row(&self, table: &str, key: &str, changes: RowValues) -> Result<bool> {
+        self.act_on_refused_row(table, key, refused_rows::Action::Retry(changes)).await
+    }
+
+    /// Gives up the local changes of all refused rows. Rows that the server never had leave their tables; what the
+    /// server has comes back with the next sync, which downloads everything anew for that. Answers how many.
     ///
     /// # Errors
     /// Only of the database.
     pub async fn discard_refused(&self) -> Result<i64> {
-        Ok(self.database().transaction(refused_rows::discard_all).await?)
+        self.act_on_inbox(refused_rows::Action::Discard).await
+    }
+
+    /// Gives up the local change of one refused row, as [`discard_refused`](Self::discard_refused) does for all.
+    /// Answers whether it was in the inbox.
+    ///
+    /// # Errors
+    /// Of the database; [`ErrorKind::Configuration`] where the table is not configured.
+    pub async fn discard_refused_row(&self, table: &str, key: &str) -> Result<bool> {
+        self.act_on_refused_row(table, key, refused_rows::Action::Discard).await
+    }
+
+    async fn act_on_inbox(&self, action: refused_rows::Action) -> Result<i64> {
+        let (schema, now_ms) = (self.shared.engine.schema.clone(), self.now_ms());
+        Ok(self
+            .database()
+            .host_transaction(now_ms, move |transaction| {
+                refused_rows::act_on_all(transaction, &schema, &action, now_ms)
+            })
+            .await?)
+    }
+
+    async fn act_on_refused_row(&self, table: &str, key: &str, action: refused_rows::Action) -> Result<bool> {
+        let (schema, now_ms) = (self.shared.engine.schema.clone(), self.now_ms());
+        let (table, key) = (table.to_owned(), key.to_owned());
+        Ok(self
+            .database()
+            .host_transaction(now_ms, move |transaction| {
+                refused_rows::act(transaction, &schema, &table, &key, &action, now_ms)
+            })
+            .await?)
     }
 
     /// Waits for a running operation and closes the database, once the last clone is closed or dropped.
     pub async fn close(self) {
         let _last = self.shared.operation.lock().await;
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.shared.engine.clock.now_ms()
     }
 
     fn database(&self) -> &Database {
@@ -376,10 +419,16 @@ impl TokenProvider for NoTokens {
 }
 
 /// A write transaction held by the host. Dropping it rolls back.
-#[derive(Debug)]
 pub struct Transaction {
     handle: HostTransaction,
     deadline: Duration,
+    engine: Arc<Engine>,
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
 }
 
 impl Transaction {
@@ -412,6 +461,7 @@ impl Transaction {
     /// # Errors
     /// SQLite's, or the deadline has passed; nothing was changed then.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.handle.commit(self.deadline).await?)
+        let now_ms = self.engine.clock.now_ms();
+        Ok(self.handle.commit(self.deadline, now_ms).await?)
     }
 }

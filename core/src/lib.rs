@@ -20,9 +20,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use local_database::LocalDatabase;
 pub use protocol::value::SqlValue;
 pub use report::{Outcome, Phase, Progress, Report, SourceInfo, State, Status};
-pub use schema::{ConflictPolicy, SyncTable, annotated_tables};
+pub use schema::{ColumnRule, ConflictPolicy, SyncTable, annotated_tables};
 pub use storage::host_sql::QueryRows;
-pub use storage::refused_rows::RefusedRow;
+pub use storage::refused_rows::{RefusedReason, RefusedRow};
 pub use sync::{Decision, Resolver, ResolverError, RowConflict, RowValues};
 #[cfg(feature = "http")]
 pub use transport::HttpTransport;

@@ -4,7 +4,7 @@ use crate::config::ServiceConfig;
 use crate::refusal::Refusal;
 use crate::store::StagedRow;
 use rowtide::protocol::message::{PushChunkRequest, PushRow, RowOp};
-use rowtide::protocol::problem::ProblemCode;
+use rowtide::protocol::problem::{ProblemCode, RefusedTarget};
 use rowtide::protocol::profile::WireGeneration;
 use rowtide::protocol::validate::RESERVED_SCOPE_COLUMN;
 use rowtide::protocol::value::encode_text;
@@ -29,7 +29,28 @@ pub(crate) fn check(
     if i64::try_from(request.rows.len()).is_ok_and(|rows| rows > limit) {
         return Err(invalid(format!("a chunk has at most {limit} rows, got {}", request.rows.len())));
     }
-    request.rows.iter().map(|row| check_row(config, row).map_err(invalid)).collect()
+    let checked =
+        |row| check_row(config, row).map_err(invalid).and_then(|staged| check_size(config, row, staged));
+    request.rows.iter().map(checked).collect()
+}
+
+/// A row that no snapshot may carry must not be committed, or every later snapshot of the user fails.
+fn check_size(config: &ServiceConfig, row: &PushRow<'_>, staged: StagedRow) -> Result<StagedRow, Refusal> {
+    /// Digits of the largest version.
+    const VERSION_DIGITS: i64 = 19;
+    let limit = config.limits.max_bytes_per_snapshot_row;
+    if !config.generation.accounts_snapshot_bytes() || staged.fixed_bytes + VERSION_DIGITS <= limit {
+        return Ok(staged);
+    }
+    let text = format!("a row of {}.{} is larger than {limit} bytes", row.schema, row.table);
+    Err(Refusal::new(ProblemCode::PushRowRefused, text).with(|problem| {
+        problem.refused = Some(RefusedTarget {
+            schema: row.schema.clone().into_owned(),
+            table: row.table.clone().into_owned(),
+            key: row.key.clone().into_owned(),
+            constraint: format!("max_bytes_per_snapshot_row {limit}"),
+        });
+    }))
 }
 
 fn check_row(config: &ServiceConfig, row: &PushRow<'_>) -> Result<StagedRow, String> {

@@ -3,9 +3,7 @@
 use crate::{BOTH, converge, two_devices};
 use async_trait::async_trait;
 use rowtide::protocol::profile::WireGeneration;
-use rowtide::{
-    ConflictPolicy, Decision, ErrorKind, Resolver, ResolverError, RowConflict, SqlValue, SyncTable,
-};
+use rowtide::{ConflictPolicy, Decision, Resolver, ResolverError, RowConflict, SqlValue, SyncTable};
 use rowtide_tests::{Device, Endpoint, NOTES, TestServer};
 use std::sync::{Arc, Mutex};
 
@@ -169,7 +167,7 @@ impl Resolver for Broken {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invalid_decision_is_an_error_that_names_the_column_and_keeps_the_row_pending() {
+async fn an_invalid_decision_sends_the_row_to_the_inbox_and_names_the_column() {
     let (server, _, b) = two_devices(BOTH[1], "INSERT INTO notes (id, title) VALUES ('n1', 'old')").await;
     let a = Device::new(&server, "ada", NOTES, |config| {
         config
@@ -182,10 +180,11 @@ async fn an_invalid_decision_is_an_error_that_names_the_column_and_keeps_the_row
     b.exec(OTHER_EDIT).await;
     b.sync().await;
     a.exec(EDIT).await;
-    let error = a.client().sync().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Resolver);
-    assert!(error.to_string().contains("table notes lacks column body"), "{error}");
-    assert_eq!((a.pending().await, a.text(TITLES).await.as_str()), (1, "mine"));
+    assert_eq!(a.sync().await.refused_rows, 1);
+    let refused = a.client().refused_rows().await.unwrap().remove(0);
+    assert!(refused.message.contains("table notes lacks column body"), "{}", refused.message);
+    assert_eq!(refused.content.unwrap()["title"], SqlValue::from("mine"));
+    assert_eq!((a.pending().await, a.text(TITLES).await.as_str()), (0, "theirs"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

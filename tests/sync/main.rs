@@ -4,7 +4,10 @@
 mod attach;
 mod configuration;
 mod conflicts;
+mod copies;
 mod local;
+mod merge;
+mod refusals;
 mod transfer;
 mod values;
 

@@ -169,13 +169,13 @@ pub(crate) async fn refused(device: &Device, retry: bool, discard: bool, json: b
             let object = json!({
                 "table": row.table,
                 "key": row.key,
-                "reason": row.reason,
+                "reason": row.reason.as_str(),
                 "message": row.message,
                 "refused_at_ms": row.refused_at_ms,
             });
             println!("{object}");
         } else {
-            println!("{} {}: {} ({})", row.table, row.key, row.reason, row.message);
+            println!("{} {}: {} ({})", row.table, row.key, row.reason.as_str(), row.message);
         }
     }
     Ok(0)

@@ -53,6 +53,8 @@ codes! {
     NotFound = "not_found", 404;
     MethodNotAllowed = "method_not_allowed", 405;
     PushConflict = "push_conflict", 409;
+    /// A row that the server refuses for good, named (`docs/protocol.md` section 4).
+    PushRowRefused = "push_row_refused", 409;
     PushChunkOutOfOrder = "push_chunk_out_of_order", 409;
     HistoryPruned = "history_pruned", 409;
     CheckpointAhead = "checkpoint_ahead", 409;
@@ -96,6 +98,8 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Conflict>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedTarget>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_id: Option<SourceId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by_source_id: Option<SourceId>,
@@ -119,6 +123,20 @@ impl Problem {
     pub fn code(&self) -> Option<ProblemCode> {
         ProblemCode::parse(&self.error)
     }
+}
+
+/// The row of an upload that the server refuses for good, and what stands against it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RefusedTarget {
+    /// Server schema.
+    pub schema: String,
+    /// Table.
+    pub table: String,
+    /// Sync key.
+    #[serde(deserialize_with = "WireKey::deserialize_owned")]
+    pub key: WireKey<'static>,
+    /// The constraint or limit, by its name at the server.
+    pub constraint: String,
 }
 
 /// The first row of an upload whose base is not what the server has (`docs/protocol.md` section 11).

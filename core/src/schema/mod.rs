@@ -9,6 +9,7 @@ mod validate;
 pub use annotation::{AnnotationError, annotated_tables};
 pub use catalog::{Catalog, CatalogColumn, CatalogForeignKey, CatalogTable};
 pub use table::{
-    ConflictPolicy, DeleteAction, KeyKind, ManagedSchema, ManagedTable, Reference, SyncTable, TableId,
+    ColumnRule, ConflictPolicy, DeleteAction, KeyKind, ManagedSchema, ManagedTable, Reference, SyncTable,
+    TableId,
 };
 pub use validate::{SchemaError, validate};

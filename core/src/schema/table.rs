@@ -14,8 +14,29 @@ pub enum ConflictPolicy {
     ServerWins,
     /// The local change is kept and uploaded on top of the server's row.
     ClientWins,
+    /// Column by column, from the row that the local change was made on: a column that only one side changed takes
+    /// that change, one that both changed follows its [`ColumnRule`]. An edit survives a delete of the other side.
+    Merge,
     /// The configured `Resolver` decides row by row.
     Callback,
+}
+
+/// What becomes of a column that both sides changed, in a table with [`ConflictPolicy::Merge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ColumnRule {
+    /// The server's value.
+    #[default]
+    Theirs,
+    /// The local value.
+    Mine,
+    /// The larger one of both, numbers as numbers, text byte by byte; any value is larger than NULL.
+    Max,
+    /// The smaller one of both; any value is preferred to NULL.
+    Min,
+    /// Both changes of a number added up: a counter. NULL counts as 0.
+    SumOfDeltas,
+    /// The JSON array of both sides as a set: what either added is in it, what either removed is not.
+    SetUnion,
 }
 
 /// A table to synchronise, as the app configures it.
@@ -29,12 +50,20 @@ pub struct SyncTable {
     pub(crate) name: String,
     pub(crate) key_columns: Vec<String>,
     pub(crate) policy: ConflictPolicy,
+    pub(crate) rules: Vec<(String, ColumnRule)>,
+    pub(crate) keep_base: bool,
 }
 
 impl SyncTable {
     /// A table by its local name, without a schema qualifier. A key must follow with [`SyncTable::key`].
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), key_columns: Vec::new(), policy: ConflictPolicy::default() }
+        Self {
+            name: name.into(),
+            key_columns: Vec::new(),
+            policy: ConflictPolicy::default(),
+            rules: Vec::new(),
+            keep_base: false,
+        }
     }
 
     /// Names the sync key column: the sole primary key, `TEXT` or 16-byte `BLOB`.
@@ -48,6 +77,22 @@ impl SyncTable {
     #[must_use]
     pub fn policy(mut self, policy: ConflictPolicy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Chooses [`ConflictPolicy::Merge`] and a rule for one column; the others follow [`ColumnRule::Theirs`].
+    #[must_use]
+    pub fn merge(mut self, column: impl Into<String>, rule: ColumnRule) -> Self {
+        self.policy = ConflictPolicy::Merge;
+        self.rules.push((column.into(), rule));
+        self
+    }
+
+    /// Keeps each row as it was before its first unsynchronised change, so that a `Resolver` gets it as `base`.
+    /// Tables with [`ConflictPolicy::Merge`] do so anyway. Costs a second copy of what is unsynchronised.
+    #[must_use]
+    pub fn keep_base(mut self) -> Self {
+        self.keep_base = true;
         self
     }
 
@@ -150,6 +195,10 @@ pub struct ManagedTable {
     pub references: Vec<Reference>,
     /// Conflict policy.
     pub policy: ConflictPolicy,
+    /// The rule of each column, in the order of `columns`.
+    pub rules: Vec<ColumnRule>,
+    /// Whether rows are kept as they were before their first unsynchronised change.
+    pub keeps_base: bool,
 }
 
 impl ManagedTable {

@@ -3,7 +3,10 @@
 
 use super::catalog::{Catalog, CatalogColumn, CatalogTable};
 use super::order::parents_first;
-use super::table::{DeleteAction, KeyKind, ManagedSchema, ManagedTable, Reference, SyncTable, TableId};
+use super::table::{
+    ColumnRule, ConflictPolicy, DeleteAction, KeyKind, ManagedSchema, ManagedTable, Reference, SyncTable,
+    TableId,
+};
 use crate::protocol::payload::WireColumn;
 use crate::protocol::validate::RESERVED_SCOPE_COLUMN;
 use crate::protocol::value::ColumnKind;
@@ -102,6 +105,7 @@ fn describe(table: &SyncTable, all: &[SyncTable], catalog: &Catalog) -> Result<M
         .ok_or_else(|| {
             SchemaError(format!("the key column of table {name} is generated; declare a stored key"))
         })?;
+    let rules = column_rules(table, &columns, key_index)?;
     Ok(ManagedTable {
         id: TableId(0),
         name: name.clone(),
@@ -112,7 +116,42 @@ fn describe(table: &SyncTable, all: &[SyncTable], catalog: &Catalog) -> Result<M
         key_kind,
         references,
         policy: table.policy,
+        rules,
+        keeps_base: table.keep_base || table.policy == ConflictPolicy::Merge,
     })
+}
+
+fn column_rules(
+    table: &SyncTable,
+    columns: &[WireColumn],
+    key_index: usize,
+) -> Result<Vec<ColumnRule>, SchemaError> {
+    let mut rules = vec![ColumnRule::default(); columns.len()];
+    for (name, rule) in &table.rules {
+        let index = columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+        let index = index.filter(|index| *index != key_index).ok_or_else(|| {
+            SchemaError(format!(
+                "table {} has a merge rule for {name}, which is not a column beside its key; correct the name",
+                table.name
+            ))
+        })?;
+        let kind = columns[index].kind;
+        let fits = match rule {
+            ColumnRule::SumOfDeltas => {
+                matches!(kind, ColumnKind::Integer | ColumnKind::Real | ColumnKind::Numeric)
+            }
+            ColumnRule::SetUnion => kind == ColumnKind::Text,
+            _ => true,
+        };
+        demand!(
+            fits,
+            "the merge rule of {}.{name} needs a number column (sum of deltas) or a TEXT column with a JSON array \
+             (set union); choose another rule",
+            table.name
+        );
+        rules[index] = *rule;
+    }
+    Ok(rules)
 }
 
 fn check_key(table: &SyncTable, found: &CatalogTable) -> Result<KeyKind, SchemaError> {

@@ -3,13 +3,15 @@
 //! Where an incoming row meets a dirty row, an [`Arbiter`] decides; where constraints stand between them,
 //! `integrity` does.
 
+use super::base_images::{self, Base};
 use super::error::{Result, StorageError};
+use super::refused_rows::{self, Refusal, RefusedReason};
 use super::row_state::{self, RowState};
 use super::{dirty_rows, rows};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::value::SqlValue;
 use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
-use rusqlite::Transaction;
+use rusqlite::{ErrorCode, Transaction};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -22,6 +24,8 @@ pub(crate) enum Verdict {
     KeepLocal,
     /// It becomes this row, in the table's column order, and is uploaded.
     KeepMerged(Vec<SqlValue>),
+    /// The resolver's answer is no row of the table: the local row goes to the inbox and the server's takes its place.
+    Refuse(String),
 }
 
 /// A dirty row that an incoming row meets.
@@ -29,6 +33,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Meeting<'a> {
     pub(crate) table: &'a ManagedTable,
     pub(crate) wire_key: &'a str,
+    pub(crate) base: &'a Base,
     pub(crate) local: Option<&'a [SqlValue]>,
     pub(crate) server: Option<&'a [SqlValue]>,
     pub(crate) server_version: RowVersion,
@@ -118,6 +123,7 @@ impl<'a> Applier<'a> {
             while self.refuse_orphans()? > 0 {}
         }
         self.keep_side_effects()?;
+        base_images::sweep(self.transaction, self.schema)?;
         self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 0")?;
         Ok(self.done)
     }
@@ -164,9 +170,11 @@ impl<'a> Applier<'a> {
             dirty_rows::clear(self.transaction, table.id, key)?;
             return self.set_state(table, key, next);
         }
+        let base = base_images::get(self.transaction, table, key)?;
         let meeting = Meeting {
             table,
             wire_key,
+            base: &base,
             local: local.as_deref(),
             server: server.as_deref(),
             server_version: next.version,
@@ -191,10 +199,29 @@ impl<'a> Applier<'a> {
                 dirty_rows::clear(self.transaction, table.id, key)?;
                 self.accept(table, key, next, server)
             }
-            Verdict::KeepLocal => self.set_state(table, key, next),
-            Verdict::KeepMerged(merged) => {
-                rows::write(self.transaction, table, &merged)?;
+            Verdict::KeepLocal => {
+                base_images::set(self.transaction, table, key, server)?;
                 self.set_state(table, key, next)
+            }
+            Verdict::KeepMerged(merged) => match rows::write(self.transaction, table, &merged) {
+                Ok(()) => {
+                    base_images::set(self.transaction, table, key, server)?;
+                    self.set_state(table, key, next)
+                }
+                Err(StorageError::Sqlite(error))
+                    if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
+                {
+                    let message =
+                        format!("the merged row of table {} breaks a constraint: {error}", table.name);
+                    self.resolve(table, key, next, server, Verdict::Refuse(message))
+                }
+                Err(error) => Err(error),
+            },
+            Verdict::Refuse(message) => {
+                let refusal = Refusal { reason: RefusedReason::InvalidResolution, message: &message };
+                refused_rows::add(self.transaction, table, key, refusal, self.now_ms)?;
+                refused_rows::leaves_table(self.transaction, table.id, key)?;
+                self.accept(table, key, next, server)
             }
         }
     }

@@ -67,10 +67,10 @@ pub(crate) fn release(transaction: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Replaces the source, which starts again at bundle 1.
+/// Replaces the source, which starts again at bundle 1. A lease of the former one is of no use to it.
 pub(crate) fn replace_source(transaction: &Transaction<'_>, source: &SourceId) -> Result<()> {
     transaction.execute(
-        "UPDATE _rowtide_attachment SET source_id = ?1, next_source_bundle_id = 1",
+        "UPDATE _rowtide_attachment SET source_id = ?1, next_source_bundle_id = 1, initialization_id = NULL",
         [source.as_str()],
     )?;
     Ok(())
@@ -88,14 +88,29 @@ pub(crate) fn set_checkpoint(transaction: &Transaction<'_>, checkpoint: BundleSe
     Ok(())
 }
 
-/// Records that a bundle of this source is done: the next number follows it and the lease is used up.
-pub(crate) fn finish_source_bundle(transaction: &Transaction<'_>, done: SourceBundleId) -> Result<()> {
+/// Records that a bundle is done: the next number of its source follows it, unless the source was replaced
+/// since, and the lease is used up.
+pub(crate) fn finish_source_bundle(
+    transaction: &Transaction<'_>,
+    source: &SourceId,
+    done: SourceBundleId,
+) -> Result<()> {
     transaction.execute(
-        "UPDATE _rowtide_attachment
-         SET next_source_bundle_id = max(next_source_bundle_id, ?1), initialization_id = NULL",
-        [done.next().0],
+        "UPDATE _rowtide_attachment SET initialization_id = NULL, failed_commits = 0,
+         next_source_bundle_id = CASE source_id WHEN ?1 THEN max(next_source_bundle_id, ?2)
+                                                ELSE next_source_bundle_id END",
+        params![source.as_str(), done.next().0],
     )?;
     Ok(())
+}
+
+/// Counts a run in which the server committed nothing and gave no reason; answers how many there were in a row.
+pub(crate) fn count_failed_commit(transaction: &Transaction<'_>) -> Result<i64> {
+    Ok(transaction.query_row(
+        "UPDATE _rowtide_attachment SET failed_commits = failed_commits + 1 RETURNING failed_commits",
+        [],
+        |row| row.get(0),
+    )?)
 }
 
 /// Records the newest bundle that this device committed.

@@ -1,5 +1,6 @@
 //! Connections and the threads that own them; the single-owner lock.
 
+use super::commits;
 use super::error::{Result, StorageError};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::fs::{File, OpenOptions};
@@ -110,6 +111,21 @@ impl Database {
                 Ok(result)
             })
             .await
+    }
+
+    /// Runs the host's `work` in one write transaction, and records where it began and ended.
+    pub(crate) async fn host_transaction<T, F>(&self, now_ms: i64, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    {
+        self.transaction(move |transaction| {
+            let before = commits::newest_change(transaction)?;
+            let result = work(transaction)?;
+            commits::record(transaction, before, now_ms)?;
+            Ok(result)
+        })
+        .await
     }
 
     /// Runs `work` on the writer connection, outside of a transaction.

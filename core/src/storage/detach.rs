@@ -1,7 +1,7 @@
 //! Emptying the managed tables: at detach, or where anonymous rows are to be discarded.
 
 use super::error::Result;
-use super::{attachment, dirty_rows, operation, outbox, quote, refused_rows};
+use super::{attachment, base_images, dirty_rows, operation, outbox, quote, refused_rows};
 use crate::protocol::ids::SourceId;
 use crate::schema::ManagedSchema;
 use rusqlite::Transaction;
@@ -33,12 +33,15 @@ pub(crate) fn wipe(transaction: &Transaction<'_>, schema: &ManagedSchema) -> Res
         transaction.execute(&format!("DELETE FROM {}", quote(&table.name)), [])?;
     }
     outbox::clear(transaction)?;
+    base_images::clear(transaction, schema)?;
     transaction.execute_batch(
         "UPDATE _rowtide_apply SET applying = 0;
          DELETE FROM _rowtide_row_state;
          DELETE FROM _rowtide_dirty_rows;
          DELETE FROM _rowtide_change_log;
-         DELETE FROM _rowtide_refused_rows;",
+         DELETE FROM _rowtide_refused_rows;
+         DELETE FROM _rowtide_commits;
+         DELETE FROM _rowtide_kept_columns;",
     )?;
     Ok(())
 }

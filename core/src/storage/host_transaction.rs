@@ -1,6 +1,7 @@
 //! A transaction that the host holds by a handle: it occupies the writer until it is committed, rolled
 //! back, dropped, or past its deadline.
 
+use super::commits;
 use super::connection::Database;
 use super::error::{Result, StorageError};
 use rusqlite::{Connection, TransactionBehavior};
@@ -10,7 +11,7 @@ use tokio::sync::oneshot;
 
 enum Step {
     Run(Box<dyn FnOnce(&Connection) + Send>),
-    Commit(oneshot::Sender<Result<()>>),
+    Commit(i64, oneshot::Sender<Result<()>>),
 }
 
 /// The handle.
@@ -28,6 +29,7 @@ impl HostTransaction {
             let served = database
                 .write(move |connection| {
                     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                    let before = commits::newest_change(&transaction)?;
                     let _ = started.send(());
                     let end = Instant::now() + deadline;
                     // Leaving this loop without a commit rolls back.
@@ -35,8 +37,10 @@ impl HostTransaction {
                         let left = end.saturating_duration_since(Instant::now());
                         match queue.recv_timeout(left) {
                             Ok(Step::Run(work)) => work(&transaction),
-                            Ok(Step::Commit(reply)) => {
-                                let _ = reply.send(transaction.commit().map_err(StorageError::from));
+                            Ok(Step::Commit(now_ms, reply)) => {
+                                let done = commits::record(&transaction, before, now_ms)
+                                    .and_then(|()| transaction.commit().map_err(StorageError::from));
+                                let _ = reply.send(done);
                                 return Ok(());
                             }
                             Err(_) => return Ok(()),
@@ -68,10 +72,10 @@ impl HostTransaction {
     }
 
     /// Commits; the work is durable when this returns `Ok`.
-    pub(crate) async fn commit(self, deadline: Duration) -> Result<()> {
+    pub(crate) async fn commit(self, deadline: Duration, now_ms: i64) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         let expired = || StorageError::TransactionExpired(deadline.as_millis());
-        self.steps.send(Step::Commit(reply)).map_err(|_| expired())?;
+        self.steps.send(Step::Commit(now_ms, reply)).map_err(|_| expired())?;
         answer.await.map_err(|_| expired())?
     }
 }

@@ -3,7 +3,8 @@
 
 use super::apply::Applier;
 use super::error::{Result, StorageError};
-use super::{dirty_rows, quote, refused_rows, rows};
+use super::refused_rows::{self, Refusal, RefusedReason};
+use super::{dirty_rows, quote, rows};
 use crate::protocol::value::{ColumnKind, SqlValue};
 use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
 use rusqlite::Transaction;
@@ -111,7 +112,7 @@ impl Applier<'_> {
         // The deepest first: taking a row out of its table takes along what refers to it.
         for (table, key) in dirty.iter().rev() {
             let message = "a row that it refers to was deleted on another device";
-            self.refuse(table, key, "parent_missing", message)?;
+            self.refuse(table, key, RefusedReason::ParentMissing, message)?;
         }
         Ok(())
     }
@@ -164,7 +165,7 @@ impl Applier<'_> {
                         reference.table
                     );
                     self.refuse_dependants(table, &key)?;
-                    self.refuse(table, &key, "parent_missing", &message)?;
+                    self.refuse(table, &key, RefusedReason::ParentMissing, &message)?;
                     count += 1;
                 }
             }
@@ -173,11 +174,19 @@ impl Applier<'_> {
     }
 
     /// Takes a dirty row out of its table and into the inbox, content and all.
-    fn refuse(&self, table: &ManagedTable, key: &SqlValue, reason: &str, message: &str) -> Result<()> {
+    fn refuse(
+        &self,
+        table: &ManagedTable,
+        key: &SqlValue,
+        reason: RefusedReason,
+        message: &str,
+    ) -> Result<()> {
         // It may have gone with a row that was refused before it, content and all.
-        let Some(content) = rows::read(self.transaction, table, key)? else { return Ok(()) };
-        refused_rows::add(self.transaction, table, key, reason, message, Some(&content), self.now_ms)?;
-        dirty_rows::clear(self.transaction, table.id, key)?;
+        if rows::read(self.transaction, table, key)?.is_none() {
+            return Ok(());
+        }
+        refused_rows::add(self.transaction, table, key, Refusal { reason, message }, self.now_ms)?;
+        refused_rows::leaves_table(self.transaction, table.id, key)?;
         rows::delete(self.transaction, table, key)?;
         Ok(())
     }
@@ -251,7 +260,7 @@ impl Applier<'_> {
                                     reference.table
                                 );
                                 self.refuse_dependants(child, &key)?;
-                                self.refuse(child, &key, "parent_missing", &message)?;
+                                self.refuse(child, &key, RefusedReason::ParentMissing, &message)?;
                             }
                         }
                     }
@@ -293,7 +302,7 @@ impl Applier<'_> {
                 if self.any_dirty && dirty_rows::last_change(self.transaction, table.id, &key)?.is_some() {
                     self.refuse_dependants(table, &key)?;
                     let message = "another device stored a row with the same unique value first";
-                    self.refuse(table, &key, "unique_collision", message)?;
+                    self.refuse(table, &key, RefusedReason::UniqueCollision, message)?;
                 } else {
                     self.park(table, columns, &key)?;
                 }

@@ -1,14 +1,15 @@
 //! Installs Rowtide's tables in a database and binds the configured tables to it, in one transaction.
 
 use super::error::{Result, StorageError};
-use super::{attachment, quote, triggers};
+use super::{attachment, base_images, quote, triggers};
 use crate::protocol::ids::SourceId;
 use crate::schema::{ManagedSchema, ManagedTable, TableId};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use std::sync::Arc;
 
-const LAYOUT: i64 = 1;
-const INIT: &str = include_str!("sql/001_init.sql");
+/// What each layout adds to the one before it.
+const LAYOUTS: [&str; 2] = [include_str!("sql/001_init.sql"), include_str!("sql/002_inbox.sql")];
+const NEWEST: i64 = LAYOUTS.len() as i64;
 
 /// The layout version of a database; `None` where Rowtide never was.
 pub(crate) fn layout(connection: &Connection) -> Result<Option<i64>> {
@@ -21,8 +22,8 @@ pub(crate) fn layout(connection: &Connection) -> Result<Option<i64>> {
         return Ok(None);
     }
     let version = connection.query_row("SELECT layout_version FROM _rowtide_layout", [], |row| row.get(0))?;
-    if version > LAYOUT {
-        return Err(StorageError::NewerLayout(version, LAYOUT));
+    if version > NEWEST {
+        return Err(StorageError::NewerLayout(version, NEWEST));
     }
     Ok(Some(version))
 }
@@ -30,16 +31,29 @@ pub(crate) fn layout(connection: &Connection) -> Result<Option<i64>> {
 /// Creates what is missing, numbers the tables, installs the triggers; a table that is new here has its
 /// existing rows captured once, as local inserts.
 pub(crate) fn install(transaction: &Transaction<'_>, schema: &ManagedSchema) -> Result<ManagedSchema> {
-    if layout(transaction)?.is_none() {
-        transaction.execute_batch(INIT)?;
-        attachment::create(transaction, &SourceId::mint())?;
-    }
+    upgrade(transaction)?;
     transaction.execute("UPDATE _rowtide_apply SET applying = 0 WHERE applying <> 0", [])?;
     let mut numbered = Vec::with_capacity(schema.tables.len());
     for table in &schema.tables {
         numbered.push(Arc::new(install_table(transaction, table)?));
     }
     Ok(ManagedSchema { name: schema.name.clone(), tables: numbered })
+}
+
+/// Brings the layout up to date, from whichever version the database has.
+fn upgrade(transaction: &Transaction<'_>) -> Result<()> {
+    let found = layout(transaction)?;
+    let done = usize::try_from(found.unwrap_or(0)).unwrap_or(0);
+    for step in &LAYOUTS[done..] {
+        transaction.execute_batch(step)?;
+    }
+    if done < LAYOUTS.len() {
+        transaction.execute("UPDATE _rowtide_layout SET layout_version = ?1", [NEWEST])?;
+    }
+    if found.is_none() {
+        attachment::create(transaction, &SourceId::mint())?;
+    }
+    Ok(())
 }
 
 fn install_table(transaction: &Transaction<'_>, table: &ManagedTable) -> Result<ManagedTable> {
@@ -63,6 +77,7 @@ fn install_table(transaction: &Transaction<'_>, table: &ManagedTable) -> Result<
                 return Err(crate::schema::SchemaError(text).into());
             }
             table.id = TableId(id);
+            base_images::install(transaction, &table)?;
             triggers::install(transaction, &table)?;
         }
         None => {
@@ -72,6 +87,7 @@ fn install_table(transaction: &Transaction<'_>, table: &ManagedTable) -> Result<
             )?;
             table.id = TableId(transaction.last_insert_rowid());
             check_existing_keys(transaction, &table)?;
+            base_images::install(transaction, &table)?;
             triggers::install(transaction, &table)?;
             let (name, key) = (quote(&table.name), quote(table.key_column()));
             transaction.execute(

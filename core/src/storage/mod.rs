@@ -5,12 +5,16 @@
 
 pub(crate) mod apply;
 pub(crate) mod attachment;
+pub(crate) mod base_images;
 pub(crate) mod bundle;
 pub(crate) mod catalog;
+pub(crate) mod closure;
+pub(crate) mod commits;
 pub(crate) mod connection;
 pub(crate) mod detach;
 pub(crate) mod dirty_rows;
 pub(crate) mod error;
+pub(crate) mod freeze;
 pub(crate) mod host_sql;
 pub(crate) mod host_transaction;
 pub(crate) mod integrity;
@@ -19,6 +23,7 @@ pub(crate) mod operation;
 pub(crate) mod outbox;
 pub(crate) mod refused_rows;
 pub(crate) mod replay;
+pub(crate) mod row_content;
 pub(crate) mod row_state;
 pub(crate) mod rows;
 pub(crate) mod stage;

@@ -2,12 +2,14 @@
 
 use super::apply::{Applied, Applier};
 use super::error::{Result, StorageError};
+use super::refused_rows::{self, Refusal, RefusedReason};
 use super::row_state::{self, RowState};
-use super::{attachment, dirty_rows, outbox, rows, stage};
+use super::{attachment, base_images, commits, dirty_rows, outbox, rows, stage};
 use crate::protocol::hash::{BundleHasher, HashedRow};
-use crate::protocol::ids::{RowVersion, SourceBundleId};
+use crate::protocol::ids::RowVersion;
 use crate::protocol::message::{CommittedBundle, RowOp};
 use crate::protocol::profile::WireGeneration;
+use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, TableId};
 use rusqlite::{Connection, Transaction};
 
@@ -43,14 +45,42 @@ pub(crate) fn expected_hash(
 }
 
 /// Finishes a bundle that the server committed exactly as it was sent.
-pub(crate) fn replay_verbatim(transaction: &Transaction<'_>, bundle: &CommittedBundle) -> Result<()> {
+pub(crate) fn replay_verbatim(
+    transaction: &Transaction<'_>,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    bundle: &CommittedBundle,
+) -> Result<()> {
+    dirty_rows::coalesce(transaction)?;
+    rebase_edited(transaction, schema, generation)?;
     transaction.execute(
         "INSERT INTO _rowtide_row_state (table_id, key, row_version, deleted)
          SELECT table_id, key, ?1, op = 'DELETE' FROM _rowtide_outbox_rows WHERE true
          ON CONFLICT (table_id, key) DO UPDATE SET row_version = excluded.row_version, deleted = excluded.deleted",
         [bundle.bundle_seq.0],
     )?;
-    finish(transaction, bundle)
+    finish(transaction, schema, bundle)
+}
+
+/// Rows that were edited after the freeze are edits of what was committed now.
+fn rebase_edited(
+    transaction: &Transaction<'_>,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+) -> Result<()> {
+    for table in schema.tables.iter().filter(|table| table.keeps_base) {
+        let mut statement = transaction.prepare_cached(
+            "SELECT o.key, o.payload FROM _rowtide_outbox_rows AS o JOIN _rowtide_dirty_rows USING (table_id, key)
+             WHERE table_id = ?1",
+        )?;
+        let mut found = statement.query([table.id.0])?;
+        while let Some(row) = found.next()? {
+            let payload = row.get_ref(1)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+            let values = payload.map(|json| rows::decode_payload(generation, table, json)).transpose()?;
+            base_images::set(transaction, table, &rows::key(row, 0)?, values.as_deref())?;
+        }
+    }
+    Ok(())
 }
 
 /// Finishes a bundle from its staged committed rows: what the server changed is written, unless the row was
@@ -62,6 +92,8 @@ pub(crate) fn replay_staged(
     bundle: &CommittedBundle,
     now_ms: i64,
 ) -> Result<Applied> {
+    dirty_rows::coalesce(transaction)?;
+    refuse_dropped(transaction, schema, now_ms)?;
     let mut applier = Applier::begin(transaction, schema, now_ms)?;
     for table in &schema.tables {
         stage::for_each(transaction, table, |row| {
@@ -69,22 +101,72 @@ pub(crate) fn replay_staged(
             if row_state::get(transaction, table.id, &row.key)?.version >= row.version {
                 return Ok(());
             }
+            let values = row.payload.map(|json| rows::decode_payload(generation, table, json)).transpose()?;
             if dirty_rows::last_change(transaction, table.id, &row.key)?.is_some() {
+                base_images::set(transaction, table, &row.key, values.as_deref())?;
                 return row_state::set(transaction, table.id, &row.key, state);
             }
-            let values = row.payload.map(|json| rows::decode_payload(generation, table, json)).transpose()?;
             applier.accept(table, &row.key, state, values.as_deref())
         })?;
     }
     let applied = applier.finish()?;
-    finish(transaction, bundle)?;
+    finish(transaction, schema, bundle)?;
     stage::clear(transaction)?;
     Ok(applied)
 }
 
-fn finish(transaction: &Transaction<'_>, bundle: &CommittedBundle) -> Result<()> {
+/// Rows that were sent and that the server's own rules left out of the bundle: the server does not have them.
+fn refuse_dropped(transaction: &Transaction<'_>, schema: &ManagedSchema, now_ms: i64) -> Result<()> {
+    let mut statement = transaction.prepare(
+        "SELECT table_id, key FROM _rowtide_outbox_rows EXCEPT SELECT table_id, key FROM _rowtide_stage",
+    )?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        let (table, key) = (outbox::managed(schema, TableId(row.get(0)?))?, rows::key(row, 1)?);
+        if dirty_rows::last_change(transaction, table.id, &key)?.is_none() {
+            let message = "the server committed the bundle without this row; a rule of its own dropped it";
+            let refusal = Refusal { reason: RefusedReason::ServerRefused, message };
+            refused_rows::add(transaction, table, &key, refusal, now_ms)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the staged committed rows hold what was frozen, value by value. A server may write values in a form of
+/// its own; what differs is met again as another device's row.
+pub(crate) fn stage_holds_outbox(
+    connection: &Connection,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "SELECT o.table_id, o.op, s.op, o.payload, s.payload FROM _rowtide_outbox_rows AS o
+         LEFT JOIN _rowtide_stage AS s ON s.table_id = o.table_id AND s.key = o.key",
+    )?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        let table = outbox::managed(schema, TableId(row.get(0)?))?;
+        let (sent, committed): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+        let deletes = |op: &str| op == RowOp::Delete.as_str();
+        if committed.is_none_or(|committed| deletes(&committed) != deletes(&sent)) {
+            return Ok(false);
+        }
+        let values = |index: usize| -> Result<Option<Vec<SqlValue>>> {
+            let payload = row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+            payload.map(|json| rows::decode_payload(generation, table, json)).transpose()
+        };
+        if values(3)? != values(4)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn finish(transaction: &Transaction<'_>, schema: &ManagedSchema, bundle: &CommittedBundle) -> Result<()> {
     outbox::clear(transaction)?;
-    attachment::finish_source_bundle(transaction, SourceBundleId(bundle.source_bundle_id.0))?;
+    base_images::sweep(transaction, schema)?;
+    commits::forget_settled(transaction)?;
+    attachment::finish_source_bundle(transaction, &bundle.source_id, bundle.source_bundle_id)?;
     attachment::set_committed_seq(transaction, bundle.bundle_seq)?;
     // Only the very next bundle moves the checkpoint; otherwise a pull fills the gap.
     if attachment::load(transaction)?.checkpoint.next() == bundle.bundle_seq {

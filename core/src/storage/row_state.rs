@@ -51,6 +51,11 @@ pub(crate) fn set(
     Ok(())
 }
 
+/// Marks a row whose local content is not the server's any more: whatever a snapshot says about it is news.
+pub(crate) fn mark_stale(transaction: &Transaction<'_>, table: TableId, key: &SqlValue) -> Result<()> {
+    set(transaction, table, key, RowState { version: RowVersion(0), deleted: false })
+}
+
 /// Forgets a row that the server does not know.
 pub(crate) fn forget(transaction: &Transaction<'_>, table: TableId, key: &SqlValue) -> Result<()> {
     transaction

@@ -67,20 +67,26 @@ pub(crate) fn column_list(table: &ManagedTable, prefix: &str) -> String {
     names.join(", ")
 }
 
+/// The statement that reads a row by its key, columns in the table's order.
+pub(crate) fn select_by_key(table: &ManagedTable) -> String {
+    format!(
+        "SELECT {} FROM {} WHERE {} = ?1",
+        column_list(table, ""),
+        quote(&table.name),
+        quote(table.key_column())
+    )
+}
+
 /// Reads a row by its key.
 pub(crate) fn read(
     connection: &Connection,
     table: &ManagedTable,
     row_key: &SqlValue,
 ) -> Result<Option<Vec<SqlValue>>> {
-    let sql = format!(
-        "SELECT {} FROM {} WHERE {} = ?1",
-        column_list(table, ""),
-        quote(&table.name),
-        quote(table.key_column())
-    );
-    let found =
-        connection.prepare_cached(&sql)?.query_row([row_key], |row| values(table, row, 0)).optional()?;
+    let found = connection
+        .prepare_cached(&select_by_key(table))?
+        .query_row([row_key], |row| values(table, row, 0))
+        .optional()?;
     match found {
         None => Ok(None),
         Some(Ok(values)) => Ok(Some(values)),

@@ -188,7 +188,7 @@ fn remove_missing(
             // The snapshot has no tombstones, so the version of the delete is unknown; the row is met as
             // deleted one version later, and the state is forgotten with the decision.
             applier.row(table, &wire_key, &key, state.version.next(), None, arbiter)?;
-        } else if state.is_live() {
+        } else if !state.deleted {
             applier.delete(table, &key)?;
         }
         row_state::forget(transaction, table.id, &key)?;

@@ -1,9 +1,10 @@
-//! Capture triggers (design D4): each appends table number and key to the change log, and nothing more.
+//! Capture triggers (design D4): each appends table number and key to the change log; of tables that ask for it, the
+//! row before its first change is kept too.
 //!
 //! A guard refuses a key that could never be sent at the write itself, where the app can see it.
 
 use super::error::Result;
-use super::quote;
+use super::{base_images, quote};
 use crate::schema::{KeyKind, ManagedTable};
 use rusqlite::{OptionalExtension, Transaction};
 
@@ -34,15 +35,19 @@ fn definitions(table: &ManagedTable) -> Vec<(String, String)> {
     let capturing = "(SELECT applying FROM _rowtide_apply) = 0";
     let append =
         |row: &str| format!("INSERT INTO _rowtide_change_log (table_id, key) VALUES ({id}, {row}.{key});");
+    let (absent, before) = match table.keeps_base {
+        true => (base_images::keep_absence(table), base_images::keep_old(table)),
+        false => (String::new(), String::new()),
+    };
     let mut triggers = vec![
-        trigger("insert", "AFTER INSERT", capturing, &append("NEW")),
-        trigger("update", "AFTER UPDATE", capturing, &append("NEW")),
-        trigger("delete", "AFTER DELETE", capturing, &append("OLD")),
+        trigger("insert", "AFTER INSERT", capturing, &format!("{absent}{}", append("NEW"))),
+        trigger("update", "AFTER UPDATE", capturing, &format!("{before}{}", append("NEW"))),
+        trigger("delete", "AFTER DELETE", capturing, &format!("{before}{}", append("OLD"))),
         trigger(
             "rekey",
             &format!("AFTER UPDATE OF {key}"),
             &format!("{capturing} AND OLD.{key} IS NOT NEW.{key}"),
-            &append("OLD"),
+            &format!("{absent}{}", append("OLD")),
         ),
     ];
     let (fits, kind) = match table.key_kind {

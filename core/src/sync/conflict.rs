@@ -1,5 +1,6 @@
 //! Who wins where a local change meets another device's change (design D6).
 
+use super::merge::merge;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::value::SqlValue;
 use crate::schema::{ConflictPolicy, ManagedSchema, ManagedTable, TableId};
@@ -17,7 +18,8 @@ pub struct RowConflict {
     pub table: String,
     /// The sync key as it travels: text, or a dashed UUID.
     pub key: String,
-    /// The row that the local change was made on, where it was kept.
+    /// The row that the local change was made on, where the table keeps it
+    /// ([`SyncTable::keep_base`](crate::SyncTable::keep_base)) and there was one.
     pub base: Option<RowValues>,
     /// The local row; `None` where it was deleted here.
     pub local: Option<RowValues>,
@@ -32,7 +34,8 @@ pub enum Decision {
     AcceptServer,
     /// The local change is uploaded on top of the server's row.
     KeepLocal,
-    /// The row becomes these values, all columns of the table, and is uploaded.
+    /// The row becomes these values, all columns of the table, and is uploaded. Values that are no row of the table
+    /// send the local row to the inbox, and the server's row takes its place.
     KeepMerged(RowValues),
 }
 
@@ -80,6 +83,9 @@ impl Arbiter for Decisions {
         match meeting.table.policy {
             ConflictPolicy::ServerWins => return Some(Verdict::AcceptServer),
             ConflictPolicy::ClientWins => return Some(Verdict::KeepLocal),
+            ConflictPolicy::Merge => {
+                return Some(merge(meeting.table, meeting.base.row(), meeting.local, meeting.server));
+            }
             ConflictPolicy::Callback => {}
         }
         let key = (meeting.table.id, meeting.wire_key.to_owned());
@@ -99,7 +105,7 @@ impl Arbiter for Decisions {
             conflict: RowConflict {
                 table: meeting.table.name.clone(),
                 key: meeting.wire_key.to_owned(),
-                base: None,
+                base: meeting.base.row().map(|values| named(meeting.table, values)),
                 local: meeting.local.map(|values| named(meeting.table, values)),
                 server: meeting.server.map(|values| named(meeting.table, values)),
             },
@@ -145,7 +151,10 @@ impl Decisions {
             let verdict = match decision {
                 Decision::AcceptServer => Verdict::AcceptServer,
                 Decision::KeepLocal => Verdict::KeepLocal,
-                Decision::KeepMerged(values) => Verdict::KeepMerged(merged(schema, &found, values)?),
+                Decision::KeepMerged(values) => match merged(schema, &found, values) {
+                    Ok(row) => Verdict::KeepMerged(row),
+                    Err(text) => Verdict::Refuse(text),
+                },
             };
             let decided =
                 Decided { last_change: found.last_change, server_version: found.server_version, verdict };
@@ -156,11 +165,9 @@ impl Decisions {
 }
 
 /// A merged row must have exactly the table's columns, and its key.
-fn merged(schema: &ManagedSchema, found: &OpenConflict, values: RowValues) -> Result<Vec<SqlValue>> {
+fn merged(schema: &ManagedSchema, found: &OpenConflict, values: RowValues) -> Result<Vec<SqlValue>, String> {
     let table = schema.by_id(found.table).expect("a conflict was met in a managed table");
-    let invalid = |what: String| {
-        Error::new(ErrorKind::Resolver, format!("the resolver's merged row of table {} {what}", table.name))
-    };
+    let invalid = |what: String| format!("the resolver's merged row of table {} {what}", table.name);
     let mut by_name: BTreeMap<String, SqlValue> =
         values.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let mut row = Vec::with_capacity(table.columns.len());

@@ -15,6 +15,8 @@ pub(super) enum PushRefusal {
     ReplaceSource { reason: ReplacementReason, replacement: Option<SourceId> },
     /// A row's base is not what the server has.
     Conflict,
+    /// A row that the server refuses for good is among them; whether it is named or not.
+    Rows,
     /// A short failure: wait, then create the session again.
     Transient,
     /// Nothing the flow can mend: tell the host, keep the outbox.
@@ -44,7 +46,22 @@ pub(super) fn after_push_refusal(
         Some(ProblemCode::SourceSequenceChanged) => replace(ReplacementReason::SourceSequenceChanged),
         Some(ProblemCode::SourceRetired) => replace(ReplacementReason::SourceRetired),
         Some(ProblemCode::PushConflict) => PushRefusal::Conflict,
+        Some(
+            ProblemCode::PushRowRefused
+            | ProblemCode::PushChunkInvalid
+            | ProblemCode::PushCommitInvalid
+            | ProblemCode::RequestTooLarge,
+        ) => PushRefusal::Rows,
         _ if transient => PushRefusal::Transient,
+        _ => PushRefusal::Surface,
+    }
+}
+
+/// What is left to think once a short failure did not pass: a commit that fails while everything before it
+/// succeeded is about the rows (GEN-A answers a constraint failure like that).
+pub(super) fn after_patience(code: Option<ProblemCode>) -> PushRefusal {
+    match code {
+        Some(ProblemCode::PushSessionCommitFailed) => PushRefusal::Rows,
         _ => PushRefusal::Surface,
     }
 }
@@ -91,5 +108,13 @@ mod tests {
     fn failures_of_the_server_are_transient_and_unknown_refusals_surface() {
         assert_eq!(decide(ProblemCode::PushSessionCommitFailed, false), PushRefusal::Transient);
         assert_eq!(after_push_refusal(None, &Problem::default(), false, false), PushRefusal::Surface);
+    }
+
+    #[test]
+    fn a_commit_that_keeps_failing_is_about_its_rows_and_any_other_failure_is_not() {
+        assert_eq!(after_patience(Some(ProblemCode::PushSessionCommitFailed)), PushRefusal::Rows);
+        assert_eq!(after_patience(Some(ProblemCode::PushSessionCreateFailed)), PushRefusal::Surface);
+        assert_eq!(after_patience(None), PushRefusal::Surface);
+        assert_eq!(decide(ProblemCode::PushRowRefused, false), PushRefusal::Rows);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::conflict::{Decisions, Resolver};
 use super::negotiate::Negotiated;
-use super::push::Pushed;
+use super::push::{Patience, Pushed};
 use crate::clock::Clock;
 use crate::config::{AnonymousRows, ProgressListener, TransferLimits};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,13 +10,13 @@ use crate::report::{Outcome, Phase, Progress, Report};
 use crate::schema::ManagedSchema;
 use crate::storage::Database;
 use crate::storage::attachment::{self, Attachment};
-use crate::storage::{detach, dirty_rows, operation, outbox, refused_rows};
+use crate::storage::{closure, detach, dirty_rows, operation, outbox, refused_rows};
 use crate::transport::api::Api;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// Rounds of pull-and-rebase that one push may cost before it gives the word back to the host.
-const CONFLICT_ROUNDS: usize = 8;
+pub(super) const CONFLICT_ROUNDS: usize = 8;
 /// Rounds of `sync_then_detach`.
 const DETACH_ROUNDS: usize = 3;
 
@@ -126,8 +126,9 @@ impl Engine {
         self.finish_operation(report).await?;
         let outbox = self.database.read(outbox::load).await?;
         if let Some(outbox) = outbox {
-            match self.push_outbox(outbox, report).await? {
-                Pushed::Committed => {}
+            match self.push_outbox(outbox, Patience::Full, report).await? {
+                // What a row is refused for shows again when it is pushed with what was written since.
+                Pushed::Committed | Pushed::RowsRefused(_) => {}
                 Pushed::Conflict(conflict) => self.rebase(*conflict, report).await?,
                 Pushed::SourceReplaced => self.finish_operation(report).await?,
             }
@@ -136,21 +137,20 @@ impl Engine {
     }
 
     async fn push_rounds(&self, report: &mut Report) -> Result<()> {
+        // A search that was interrupted begins anew.
+        self.database.transaction(|transaction| closure::select(transaction, &[])).await?;
         let mut conflict_rounds = 0;
         loop {
             let Some((outbox, more)) = self.freeze().await? else { break };
-            match self.push_outbox(outbox, report).await? {
+            match self.push_outbox(outbox, Patience::Full, report).await? {
+                Pushed::RowsRefused(refused) => self.isolate(*refused, report).await?,
                 Pushed::Committed if more => continue,
                 Pushed::Committed => break,
                 Pushed::SourceReplaced => self.finish_operation(report).await?,
                 Pushed::Conflict(conflict) => {
                     conflict_rounds += 1;
                     if conflict_rounds > CONFLICT_ROUNDS {
-                        let text = format!(
-                            "other devices kept changing the same rows for {CONFLICT_ROUNDS} rounds; \
-                             the local rows are still pending, call sync again"
-                        );
-                        return Err(Error::new(ErrorKind::ConflictsRemain, text));
+                        return Err(conflicts_remain());
                     }
                     self.rebase(*conflict, report).await?;
                 }
@@ -213,4 +213,12 @@ impl Engine {
     pub(crate) async fn refused_rows(&self) -> Result<i64> {
         Ok(self.database.read(refused_rows::count).await?)
     }
+}
+
+pub(super) fn conflicts_remain() -> Error {
+    let text = format!(
+        "other devices kept changing the same rows for {CONFLICT_ROUNDS} rounds; the local rows are still pending, \
+         call sync again"
+    );
+    Error::new(ErrorKind::ConflictsRemain, text)
 }

@@ -5,6 +5,8 @@ mod attach;
 mod conflict;
 mod decide;
 mod engine;
+mod isolate;
+mod merge;
 mod negotiate;
 mod pull;
 mod push;

@@ -7,7 +7,8 @@ use crate::protocol::message::Capabilities;
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::validate::{self, TableContractMismatch};
 use crate::storage::attachment;
-use crate::storage::outbox::{self, BundleBudget};
+use crate::storage::freeze::BundleBudget;
+use crate::storage::outbox;
 use crate::transport::api::Refusal;
 
 /// Limits of both sides.

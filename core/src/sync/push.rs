@@ -3,17 +3,17 @@
 //! A lost response of any step is answered by creating the session again: the server then says whether the
 //! bundle was committed.
 
-use super::decide::{PushRefusal, after_push_refusal};
+use super::decide::{self, PushRefusal, after_push_refusal};
 use super::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::ids::SourceId;
 use crate::protocol::message::{CommittedBundle, PushSessionReply, PushSessionRequest, ReplacementReason};
-use crate::protocol::problem::{Conflict, Problem, ProblemCode};
+use crate::protocol::problem::{Conflict, Problem, ProblemCode, RefusedTarget};
 use crate::protocol::profile::WireGeneration;
 use crate::report::{Phase, Report};
 use crate::storage::operation::{self, OperationKind};
 use crate::storage::outbox::{self, Outbox};
-use crate::storage::{attachment, bundle, dirty_rows};
+use crate::storage::{attachment, bundle, dirty_rows, freeze};
 use crate::transport::api::{Answer, Refusal, is_transient, transient_waits};
 
 /// How an upload ended, where it did not fail.
@@ -23,14 +23,44 @@ pub(super) enum Pushed {
     Committed,
     /// Another device was faster on a row; everything is dirty again.
     Conflict(Box<Option<Conflict>>),
-    /// The source has to be replaced; everything is dirty again and the operation is recorded.
+    /// The source was or has to be replaced; everything is dirty again and what is left to do is recorded.
     SourceReplaced,
+    /// The server refuses a row for good; everything is dirty again.
+    RowsRefused(Box<RowsRefused>),
+}
+
+/// A bundle that holds a row which the server refuses for good.
+#[derive(Debug)]
+pub(super) struct RowsRefused {
+    /// The row, where the server names it.
+    pub(super) named: Option<RefusedTarget>,
+    /// Whether the server said that it is about the rows, and did not just fail.
+    pub(super) definite: bool,
+    pub(super) error: Error,
+}
+
+/// How often a failing commit is tried before the rows are suspected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// As often as any transient failure.
+    Full,
+    /// Once: the same rows failed before.
+    Once,
 }
 
 /// How one try of a session ended.
 enum Try {
-    Committed(CommittedBundle),
-    Refused(PushRefusal, Box<Option<Conflict>>, Error),
+    /// `earlier`: the server had it before this try.
+    Committed {
+        bundle: CommittedBundle,
+        earlier: bool,
+    },
+    Refused {
+        step: PushRefusal,
+        code: Option<ProblemCode>,
+        problem: Box<Problem>,
+        error: Error,
+    },
 }
 
 impl Engine {
@@ -42,7 +72,7 @@ impl Engine {
             .database
             .transaction(move |transaction| {
                 let frozen =
-                    outbox::freeze(transaction, &schema, negotiated.generation, negotiated.bundle, now_ms)?;
+                    freeze::freeze(transaction, &schema, negotiated.generation, negotiated.bundle, now_ms)?;
                 frozen.map(|outbox| dirty_rows::any(transaction).map(|more| (outbox, more))).transpose()
             })
             .await?)
@@ -54,7 +84,12 @@ impl Engine {
     }
 
     /// Uploads the outbox and replays it.
-    pub(super) async fn push_outbox(&self, outbox: Outbox, report: &mut Report) -> Result<Pushed> {
+    pub(super) async fn push_outbox(
+        &self,
+        outbox: Outbox,
+        patience: Patience,
+        report: &mut Report,
+    ) -> Result<Pushed> {
         if let Some(bundle) = outbox.committed.clone() {
             return self.replay(&outbox, bundle, report).await;
         }
@@ -62,14 +97,30 @@ impl Engine {
         let mut waits = transient_waits();
         let mut recreations = 0;
         loop {
-            let (refusal, conflict, error) = match self.try_session(&outbox, lease.as_deref()).await? {
-                Try::Committed(bundle) => return self.finish(&outbox, bundle, report).await,
-                Try::Refused(refusal, conflict, error) => (refusal, conflict, error),
+            let (step, code, mut problem, error) = match self.try_session(&outbox, lease.as_deref()).await? {
+                Try::Committed { bundle, earlier } => {
+                    return self.finish(outbox, bundle, earlier, report).await;
+                }
+                Try::Refused { step, code, problem, error } => (step, code, problem, error),
             };
-            match refusal {
+            let step = match step {
+                PushRefusal::Transient => {
+                    let suspect = decide::after_patience(code);
+                    let patient = patience == Patience::Full || suspect != PushRefusal::Rows;
+                    match waits.next().filter(|_| patient) {
+                        Some(wait) => {
+                            self.api.pause(wait).await;
+                            continue;
+                        }
+                        None => suspect,
+                    }
+                }
+                step => step,
+            };
+            match step {
                 PushRefusal::Conflict => {
                     self.database.transaction(outbox::thaw).await?;
-                    return Ok(Pushed::Conflict(conflict));
+                    return Ok(Pushed::Conflict(Box::new(problem.conflict.take())));
                 }
                 PushRefusal::ReplaceSource { reason, replacement } => {
                     self.record_source_recovery(reason, replacement).await?;
@@ -81,12 +132,13 @@ impl Engine {
                     return Err(error);
                 }
                 PushRefusal::Recreate if recreations < 3 => recreations += 1,
-                PushRefusal::Transient => match waits.next() {
-                    Some(wait) => self.api.pause(wait).await,
-                    None => return self.give_up(&outbox, lease.as_deref(), error, report).await,
-                },
-                PushRefusal::Recreate | PushRefusal::Surface => {
-                    return self.give_up(&outbox, lease.as_deref(), error, report).await;
+                PushRefusal::Rows => {
+                    let definite = code != Some(ProblemCode::PushSessionCommitFailed);
+                    let refused = RowsRefused { named: problem.refused.take(), definite, error };
+                    return self.give_up(outbox, lease.as_deref(), GaveUp::Rows(refused), report).await;
+                }
+                PushRefusal::Recreate | PushRefusal::Surface | PushRefusal::Transient => {
+                    return self.give_up(outbox, lease.as_deref(), GaveUp::Bundle(error), report).await;
                 }
             }
         }
@@ -97,12 +149,13 @@ impl Engine {
     /// frees the database for another attach.
     async fn give_up(
         &self,
-        outbox: &Outbox,
+        outbox: Outbox,
         lease: Option<&str>,
-        error: Error,
+        why: GaveUp,
         report: &mut Report,
     ) -> Result<Pushed> {
         use ProblemCode::{ScopeInitializing, ScopeUninitialized};
+        let error = why.error().clone();
         if error.kind() != ErrorKind::Server {
             return Err(error);
         }
@@ -111,13 +164,16 @@ impl Engine {
             self.become_anonymous().await?;
             return Err(error);
         }
-        let request = self.session_request(outbox, lease).await?;
+        let request = self.session_request(&outbox, lease).await?;
         match self.api.create_push_session(&outbox.source_id, &request).await {
             Ok(PushSessionReply::Staging { .. }) => {
                 self.database.transaction(outbox::thaw).await?;
-                Err(error)
+                match why {
+                    GaveUp::Rows(refused) => Ok(Pushed::RowsRefused(Box::new(refused))),
+                    GaveUp::Bundle(error) => Err(error),
+                }
             }
-            Ok(PushSessionReply::AlreadyCommitted(bundle)) => self.finish(outbox, bundle, report).await,
+            Ok(PushSessionReply::AlreadyCommitted(bundle)) => self.finish(outbox, bundle, true, report).await,
             // Nothing is proven, so the bundle stays frozen as it is.
             Err(_) => Err(error),
         }
@@ -135,12 +191,47 @@ impl Engine {
     }
 
     /// Keeps the server's answer, then replays.
-    async fn finish(&self, outbox: &Outbox, bundle: CommittedBundle, report: &mut Report) -> Result<Pushed> {
+    async fn finish(
+        &self,
+        mut outbox: Outbox,
+        bundle: CommittedBundle,
+        earlier: bool,
+        report: &mut Report,
+    ) -> Result<Pushed> {
         let generation = self.negotiate(&outbox.source_id).await?.generation;
-        self.check_committed(outbox, &bundle, generation)?;
+        match check_committed(&outbox, &bundle, generation)? {
+            SameBundle::Yes => {}
+            SameBundle::No if earlier => return self.rotate_source(&outbox).await,
+            SameBundle::No => {
+                let text = "POST /sync/push-sessions/{id}/commit: the server answers another request hash than the \
+                            one of the rows that it was sent";
+                return Err(Error::new(ErrorKind::Protocol, text));
+            }
+        }
         let stored = bundle.clone();
-        self.database.transaction(move |transaction| outbox::set_committed(transaction, &stored)).await?;
-        self.replay(outbox, bundle, report).await
+        self.database
+            .transaction(move |transaction| outbox::set_committed(transaction, &stored, earlier))
+            .await?;
+        outbox.committed_earlier = earlier;
+        self.replay(&outbox, bundle, report).await
+    }
+
+    /// The number of this bundle was used for other rows: another copy of this database has the same source. This
+    /// one goes on under a source of its own; its intent is dirty again, and meets the other's rows in a pull.
+    pub(super) async fn rotate_source(&self, outbox: &Outbox) -> Result<Pushed> {
+        log::warn!(
+            "bundle {} of source {} was committed with other rows: another copy of this database is in use; \
+             going on under a new source",
+            outbox.source_bundle_id,
+            outbox.source_id
+        );
+        self.database
+            .transaction(|transaction| {
+                outbox::thaw(transaction)?;
+                attachment::replace_source(transaction, &SourceId::mint())
+            })
+            .await?;
+        Ok(Pushed::SourceReplaced)
     }
 
     async fn session_request(&self, outbox: &Outbox, lease: Option<&str>) -> Result<PushSessionRequest> {
@@ -156,23 +247,20 @@ impl Engine {
     async fn try_session(&self, outbox: &Outbox, lease: Option<&str>) -> Result<Try> {
         let refused = |refusal: Refusal| {
             let transient = is_transient(&refusal);
-            match refusal {
-                Refusal::Problem { code, mut problem, error, .. } => {
-                    let step = after_push_refusal(code, &problem, transient, lease.is_some());
-                    Ok(Try::Refused(step, Box::new(problem.conflict.take()), error))
-                }
-                Refusal::Failure(error) if transient => Ok(Try::Refused(
-                    after_push_refusal(None, &Problem::default(), true, false),
-                    Box::new(None),
-                    error,
-                )),
-                Refusal::Failure(error) => Err(error),
-            }
+            let (code, problem, error) = match refusal {
+                Refusal::Problem { code, problem, error, .. } => (code, problem, error),
+                Refusal::Failure(error) if transient => (None, Box::default(), error),
+                Refusal::Failure(error) => return Err(error),
+            };
+            let step = after_push_refusal(code, &problem, transient, lease.is_some());
+            Ok(Try::Refused { step, code, problem, error })
         };
         let negotiated = self.negotiate(&outbox.source_id).await?;
         let request = self.session_request(outbox, lease).await?;
         let push_id = match self.api.create_push_session(&outbox.source_id, &request).await {
-            Ok(PushSessionReply::AlreadyCommitted(bundle)) => return Ok(Try::Committed(bundle)),
+            Ok(PushSessionReply::AlreadyCommitted(bundle)) => {
+                return Ok(Try::Committed { bundle, earlier: true });
+            }
             Ok(PushSessionReply::Staging { push_id, next_expected_row_ordinal: 0, .. }) => push_id,
             Ok(PushSessionReply::Staging { .. }) => {
                 let text = "POST /sync/push-sessions: a new session does not start at row ordinal 0";
@@ -184,7 +272,7 @@ impl Engine {
             return refused(refusal);
         }
         match self.api.commit(&outbox.source_id, &push_id).await {
-            Ok(bundle) => Ok(Try::Committed(bundle)),
+            Ok(bundle) => Ok(Try::Committed { bundle, earlier: false }),
             Err(refusal) => refused(refusal),
         }
     }
@@ -210,27 +298,6 @@ impl Engine {
                 return Err(Error::new(ErrorKind::Protocol, text).into());
             }
             self.show(Phase::Upload, sent, Some(outbox.row_count), bytes, None);
-        }
-        Ok(())
-    }
-
-    /// The bundle that the server names must be this one; a differing hash proves that the number was used
-    /// by another copy of this database.
-    fn check_committed(
-        &self,
-        outbox: &Outbox,
-        bundle: &CommittedBundle,
-        generation: WireGeneration,
-    ) -> Result<()> {
-        let same = bundle.source_id == outbox.source_id && bundle.source_bundle_id == outbox.source_bundle_id;
-        if !same || bundle.bundle_seq.0 < 1 {
-            let text = "the server's answer to the commit describes another bundle";
-            return Err(Error::new(ErrorKind::Protocol, text));
-        }
-        if generation.sends_request_hash()
-            && bundle.canonical_request_hash.as_ref() != Some(&outbox.request_hash)
-        {
-            return Err(Error::new(ErrorKind::SourceMismatch, source_mismatch(outbox)));
         }
         Ok(())
     }
@@ -284,10 +351,42 @@ impl Engine {
     }
 }
 
-pub(super) fn source_mismatch(outbox: &Outbox) -> String {
-    format!(
-        "bundle {} of source {} was committed with other rows; another copy of this database is in use. \
-         Nothing was dropped: the rows are still pending",
-        outbox.source_bundle_id, outbox.source_id
-    )
+/// Why a bundle was given up.
+enum GaveUp {
+    /// Something about the whole of it.
+    Bundle(Error),
+    /// A row in it.
+    Rows(RowsRefused),
+}
+
+impl GaveUp {
+    fn error(&self) -> &Error {
+        match self {
+            Self::Bundle(error) => error,
+            Self::Rows(refused) => &refused.error,
+        }
+    }
+}
+
+/// Whether the bundle that the server names holds the rows that were frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SameBundle {
+    Yes,
+    No,
+}
+
+/// The bundle that the server names must be this one; a differing request hash proves other rows.
+fn check_committed(
+    outbox: &Outbox,
+    bundle: &CommittedBundle,
+    generation: WireGeneration,
+) -> Result<SameBundle> {
+    let same = bundle.source_id == outbox.source_id && bundle.source_bundle_id == outbox.source_bundle_id;
+    if !same || bundle.bundle_seq.0 < 1 {
+        let text = "the server's answer to the commit describes another bundle";
+        return Err(Error::new(ErrorKind::Protocol, text));
+    }
+    let differs = generation.sends_request_hash()
+        && bundle.canonical_request_hash.as_ref() != Some(&outbox.request_hash);
+    Ok(if differs { SameBundle::No } else { SameBundle::Yes })
 }

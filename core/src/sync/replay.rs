@@ -1,10 +1,10 @@
 //! Replay: what the server committed becomes the local row state, and the outbox ends.
 
 use super::engine::Engine;
-use super::push::{Pushed, source_mismatch};
+use super::push::Pushed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::hash::{BundleHasher, HashedRow};
-use crate::protocol::ids::{RowVersion, SourceBundleId};
+use crate::protocol::ids::RowVersion;
 use crate::protocol::message::{CommittedBundle, CommittedRows, RowOp};
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::profile::WireGeneration;
@@ -36,8 +36,11 @@ impl Engine {
                 .read(move |connection| replay::expected_hash(connection, &schema, generation, version))
                 .await?;
             if expected == bundle.bundle_hash {
+                let schema = self.schema.clone();
                 self.database
-                    .transaction(move |transaction| replay::replay_verbatim(transaction, &bundle))
+                    .transaction(move |transaction| {
+                        replay::replay_verbatim(transaction, &schema, generation, &bundle)
+                    })
                     .await?;
                 report.pushed_rows += outbox.row_count;
                 return Ok(Pushed::Committed);
@@ -52,6 +55,17 @@ impl Engine {
                 return Ok(Pushed::Committed);
             }
             Err(refusal) => return Err(refusal.into()),
+        }
+        if outbox.committed_earlier && !generation.sends_request_hash() {
+            // Without a request hash on the wire, the committed rows themselves say whose bundle this is.
+            let schema = self.schema.clone();
+            let ours = self
+                .database
+                .read(move |connection| replay::stage_holds_outbox(connection, &schema, generation))
+                .await?;
+            if !ours {
+                return self.rotate_source(outbox).await;
+            }
         }
         let (schema, now_ms) = (self.schema.clone(), self.now_ms());
         self.database
@@ -105,11 +119,6 @@ impl Engine {
                 bundle.bundle_seq
             )));
         }
-        // Without a request hash on the wire, the committed rows themselves prove whose bundle this is.
-        let ours = self.database.read(outbox::is_covered_by_stage).await.map_err(Error::from)?;
-        if !ours {
-            return Err(Refusal::Failure(Error::new(ErrorKind::SourceMismatch, source_mismatch(outbox))));
-        }
         Ok(())
     }
 
@@ -146,7 +155,7 @@ impl Engine {
         self.database
             .transaction(move |transaction| {
                 outbox::clear(transaction)?;
-                attachment::finish_source_bundle(transaction, SourceBundleId(bundle.source_bundle_id.0))?;
+                attachment::finish_source_bundle(transaction, &bundle.source_id, bundle.source_bundle_id)?;
                 operation::start(transaction, &OperationKind::Rebuild, "committed_replay_pruned")
             })
             .await?;

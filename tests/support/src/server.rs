@@ -65,6 +65,8 @@ struct State {
     planned: Vec<Planned>,
     exchanges: Vec<Exchange>,
     before: Option<(Endpoint, Box<dyn FnOnce() + Send>)>,
+    forbidden: Vec<String>,
+    forbidden_sessions: Vec<String>,
 }
 
 impl TestServer {
@@ -127,6 +129,33 @@ impl TestServer {
     /// Forgets planned faults; answers how many calls were still to fail.
     pub fn heal(&self) -> usize {
         std::mem::take(&mut self.lock().planned).iter().map(|planned| planned.times).sum()
+    }
+
+    /// Makes every commit fail whose rows contain one of these texts, the way a server of the first generation
+    /// answers a constraint: a bare 500 that names nothing. No texts, and commits succeed again.
+    pub fn forbid(&self, texts: &[&str]) {
+        let mut state = self.lock();
+        state.forbidden = texts.iter().map(|text| (*text).to_owned()).collect();
+        state.forbidden_sessions.clear();
+    }
+
+    fn refuses(&self, endpoint: Endpoint, request: &Request) -> bool {
+        let mut state = self.lock();
+        let session = || {
+            let tail = request.url.split("/push-sessions/").nth(1).unwrap_or_default();
+            tail.split('/').next().unwrap_or_default().to_owned()
+        };
+        match endpoint {
+            Endpoint::PushChunk => {
+                let body = request.body.as_deref().unwrap_or_default();
+                if state.forbidden.iter().any(|text| body.contains(text)) {
+                    state.forbidden_sessions.push(session());
+                }
+                false
+            }
+            Endpoint::PushCommit => state.forbidden_sessions.contains(&session()),
+            _ => false,
+        }
     }
 
     /// Runs something right before the next call of an endpoint reaches the server.
@@ -194,6 +223,10 @@ impl Transport for TestServer {
         if let Some(work) = hook {
             // The hook may run another device to its end, which needs threads of its own.
             tokio::task::block_in_place(work);
+        }
+        if self.refuses(endpoint, &request) {
+            let body = r#"{"error":"push_session_commit_failed","message":"Failed to commit push session"}"#;
+            return Ok(Response { status: 500, retry_after_seconds: None, body: body.into() });
         }
         let lost = || TransportError::Connection("the connection broke (planned)".into());
         match self.fault_for(endpoint) {
