@@ -5,12 +5,11 @@ use rowtide::protocol::hash::{BundleHasher, HashedRow};
 use rowtide::protocol::ids::RowVersion;
 use rowtide::protocol::message::RowOp;
 use rowtide::protocol::profile::WireGeneration;
-use rowtide::{Client, Config, LocalDatabase, Request, Response, SyncTable, Transport, TransportError};
-use rowtide_tests::{Endpoint, FixedTokens};
+use rowtide::{Request, Response, Transport, TransportError};
+use rowtide_tests::Endpoint;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use tempfile::TempDir;
 
 /// Answers by endpoint, and counts calls.
 #[derive(Clone, Default)]
@@ -21,7 +20,7 @@ pub(crate) struct Script {
 #[derive(Default)]
 struct State {
     answers: HashMap<Endpoint, (u16, Value)>,
-    calls: Vec<Endpoint>,
+    calls: Vec<(Endpoint, Value)>,
     request_hash: Option<String>,
 }
 
@@ -58,7 +57,13 @@ impl Script {
     }
 
     pub(crate) fn called(&self, endpoint: Endpoint) -> bool {
-        self.state.lock().unwrap().calls.contains(&endpoint)
+        self.state.lock().unwrap().calls.iter().any(|(called, _)| *called == endpoint)
+    }
+
+    /// The bodies of all requests to an endpoint.
+    pub(crate) fn bodies(&self, endpoint: Endpoint) -> Vec<Value> {
+        let state = self.state.lock().unwrap();
+        state.calls.iter().filter(|(called, _)| *called == endpoint).map(|(_, body)| body.clone()).collect()
     }
 }
 
@@ -68,11 +73,12 @@ impl Transport for Script {
         let path = request.url.split('?').next().unwrap();
         let endpoint = Endpoint::of(request.method, path);
         let mut state = self.state.lock().unwrap();
-        state.calls.push(endpoint);
+        let sent: Value =
+            request.body.as_deref().map_or(Value::Null, |body| serde_json::from_str(body).unwrap());
         if endpoint == Endpoint::PushCreate {
-            let sent: Value = serde_json::from_str(request.body.as_deref().unwrap()).unwrap();
             state.request_hash = sent["canonical_request_hash"].as_str().map(str::to_owned);
         }
+        state.calls.push((endpoint, sent));
         let (status, mut body) = state.answers.get(&endpoint).cloned().ok_or_else(|| {
             TransportError::Connection(format!("the script has no answer for {endpoint:?}"))
         })?;
@@ -106,69 +112,4 @@ pub(crate) fn hash_of(generation: WireGeneration, rows: &Value) -> String {
         hasher.committed_row(&hashed, RowVersion(row["row_version"].as_i64().unwrap())).unwrap();
     }
     hasher.finish()
-}
-
-/// A device of the fixtures: `main.users (id, name)`.
-pub(crate) struct FixtureDevice {
-    pub(crate) client: Client,
-    _folder: TempDir,
-}
-
-impl FixtureDevice {
-    pub(crate) async fn new(script: &Script) -> Self {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("app.db");
-        let database = LocalDatabase::open(&path).await.unwrap();
-        let table = "CREATE TABLE users (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL)";
-        database.execute_script(table).await.unwrap();
-        drop(database);
-        let config = Config::new(&path, "https://sync.test/api/v1/", "main")
-            .unwrap()
-            .table(SyncTable::new("users").key("id"))
-            .tokens(FixedTokens("token".into()))
-            .transport(script.clone());
-        Self { client: Client::open(config).await.unwrap(), _folder: folder }
-    }
-
-    pub(crate) async fn attached(script: &Script) -> Self {
-        let device = Self::new(script).await;
-        device.client.attach("u").await.unwrap();
-        device
-    }
-
-    pub(crate) async fn number(&self, sql: &str) -> i64 {
-        match self.client.query(sql, vec![]).await.unwrap().rows[0][0] {
-            rowtide::SqlValue::Integer(number) => number,
-            ref other => panic!("{sql} answered {other:?}"),
-        }
-    }
-
-    /// Compares what the fixture expects of the local state; members that this layout has no word for are named
-    /// by the caller.
-    pub(crate) async fn expect(&self, case: &str, expected: &Value) {
-        let status = self.client.status().await.unwrap();
-        let checks = [
-            ("dirtyRowCount", "SELECT count(*) FROM _rowtide_dirty_rows"),
-            ("outboxRowCount", "SELECT count(*) FROM _rowtide_outbox_rows"),
-            ("usersRowCount", "SELECT count(*) FROM users"),
-            ("nextSourceBundleId", "SELECT next_source_bundle_id FROM _rowtide_attachment"),
-            ("lastBundleSeqSeen", "SELECT checkpoint FROM _rowtide_attachment"),
-        ];
-        for (member, sql) in checks {
-            if let Some(value) = expected.get(member) {
-                assert_eq!(Some(self.number(sql).await), value.as_i64(), "{case}: {member} ({status:?})");
-            }
-        }
-        if let Some(state) = expected.get("rowState") {
-            let sql = "SELECT row_version * 10 + deleted FROM _rowtide_row_state";
-            let deleted = i64::from(state["deleted"].as_bool().unwrap());
-            let version = state["rowVersion"].as_i64().unwrap();
-            assert_eq!(self.number(sql).await, version * 10 + deleted, "{case}: rowState");
-        }
-        if let Some(deleted) = expected.get("rowStateDeleted") {
-            // Rows that a snapshot lacks have no version here, so there is no tombstone for them either.
-            let tombstones = self.number("SELECT count(*) FROM _rowtide_row_state WHERE deleted = 1").await;
-            assert_eq!(Some(tombstones), deleted.as_i64(), "{case}: rowStateDeleted");
-        }
-    }
 }

@@ -1,77 +1,92 @@
 //! `pull-snapshot/basic.json`.
 
-use crate::script::{FixtureDevice, Script};
-use rowtide::ErrorKind;
-use rowtide_tests::{Endpoint, contract};
-use serde_json::Value;
+use crate::ledger::Findings;
+use crate::replica::{Replica, ending};
+use crate::script::Script;
+use rowtide_tests::Endpoint;
+use serde_json::{Value, json};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn pulls_and_snapshots_end_as_the_contract_says() {
-    let Some(file) = contract("pull-snapshot/basic.json") else { return };
-    let mut checked = 0;
-    for case in file["cases"].as_array().unwrap() {
-        let name = case["name"].as_str().unwrap();
-        let script = Script::new();
-        let answer = |member: &str| case.get(member).filter(|value| !value.is_null()).cloned();
-        let status = |value: &Value| u16::try_from(value["status"].as_u64().unwrap()).unwrap();
-        if let Some(session) = answer("snapshotSession") {
-            script.on(Endpoint::SnapshotCreate, 200, session);
-        }
-        if let Some(chunk) = answer("snapshotChunkResponse") {
-            script.on(Endpoint::SnapshotChunk, 200, chunk);
-        }
-        if let Some(pull) = answer("pullResponse") {
-            script.on(Endpoint::Pull, 200, pull);
-        }
-        for member in ["historyPrunedResponse", "checkpointAheadResponse"] {
-            if let Some(refused) = answer(member) {
-                script.on(Endpoint::Pull, status(&refused), refused["body"].clone());
-            }
-        }
-        let device = FixtureDevice::attached(&script).await;
-        let after = case["afterBundleSeq"].as_i64().unwrap_or(0);
-        device
-            .client
-            .execute(&format!("UPDATE _rowtide_attachment SET checkpoint = {after}"), vec![])
-            .await
-            .unwrap();
-        if name == "snapshot-rejects-non-empty-chunk-without-bundle-seq" {
-            // A session of no rows is not asked for a chunk, so what one would hold is never seen.
-            assert_eq!(device.client.rebuild().await.unwrap().hydrated_rows, 0);
-            assert!(!script.called(Endpoint::SnapshotChunk), "{name}");
-            continue;
-        }
-        let text = |members: &[&str]| members.iter().find_map(|member| case.get(*member)?.as_str());
-
-        // A server that is behind the checkpoint, or says nothing of history it pruned, is answered by a rebuild
-        // here, so these cases end in the attempt to create a snapshot session.
-        if name == "pull-rejects-stable-behind-request" {
-            assert!(device.client.pull().await.is_err(), "{name}");
-            assert!(script.called(Endpoint::SnapshotCreate), "{name}");
-        } else if let Some(words) = text(&["expectedPullErrorContains"]) {
-            let error = device.client.pull().await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Protocol, "{name}");
-            let found = error.to_string();
-            assert!(found.contains(words), "{name}: {found}");
-            device.expect(name, &serde_json::json!({ "usersRowCount": 0, "lastBundleSeqSeen": after })).await;
-        } else if let Some(words) =
-            text(&["expectedSnapshotSessionErrorContains", "expectedSnapshotChunkErrorContains"])
-        {
-            let error = device.client.rebuild().await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Protocol, "{name}: {error}");
-            // One fixture announces totals that its chunk does not have; any of the contradictions will do.
-            let contradicts =
-                words.contains("missing snapshot_bundle_seq") && error.to_string().contains("of 0 announced");
-            assert!(error.to_string().contains(words) || contradicts, "{name}: {error}");
-            device.expect(name, &serde_json::json!({ "usersRowCount": 0 })).await;
-        } else if case.get("pullResponse").is_some() || case.get("afterBundleSeq").is_some() {
-            device.client.pull().await.unwrap_or_else(|error| panic!("{name}: {error}"));
-            device.expect(name, &case["expectedFinalState"]).await;
-        } else {
-            // Source replacement belongs to source recovery, which has its own suite.
-            continue;
-        }
-        checked += 1;
+pub(crate) async fn run(_: &str, case: &Value) -> Findings {
+    let mut findings = Findings::default();
+    let script = Script::new();
+    let answer = |member: &str| case.get(member).filter(|value| !value.is_null()).cloned();
+    let nothing_new = |seq: &Value| json!({ "stable_bundle_seq": seq, "bundles": [], "has_more": false });
+    if let Some(session) = answer("snapshotSession") {
+        script.on(Endpoint::Pull, 200, nothing_new(&session["snapshot_bundle_seq"]));
+        script.on(Endpoint::SnapshotCreate, 200, session);
     }
-    assert!(checked >= 14, "only {checked} cases were checked");
+    if let Some(chunk) = answer("snapshotChunkResponse") {
+        script.on(Endpoint::SnapshotChunk, 200, chunk);
+    }
+    if let Some(pull) = answer("pullResponse") {
+        script.on(Endpoint::Pull, 200, pull);
+    }
+    for (member, endpoint) in [
+        ("historyPrunedResponse", Endpoint::Pull),
+        ("checkpointAheadResponse", Endpoint::Pull),
+        ("sourceReplacementInvalidResponse", Endpoint::SnapshotCreate),
+    ] {
+        if let Some(refused) = answer(member) {
+            let status = u16::try_from(refused["status"].as_u64().unwrap()).unwrap();
+            script.on(endpoint, status, refused["body"].clone());
+        }
+    }
+    let replica = Replica::attached(&script).await;
+    let after = case["afterBundleSeq"].as_i64().unwrap_or(0);
+    replica.execute(&format!("UPDATE _sync_attachment_state SET last_bundle_seq_seen = {after}")).await;
+    let words = |members: &[&str]| members.iter().find_map(|member| case.get(*member)?.as_str());
+    let pull_words = words(&["expectedPullErrorContains"]);
+    let snapshot_words =
+        words(&["expectedSnapshotSessionErrorContains", "expectedSnapshotChunkErrorContains"]);
+    let mut expected = case["expectedFinalState"].clone();
+    let client = replica.client();
+
+    if pull_words.is_some() {
+        ending("", "protocol_error", pull_words, &client.pull().await, &mut findings);
+        expected = json!({ "usersRowCount": 0, "lastBundleSeqSeen": after, "rebuildRequired": false });
+    } else if snapshot_words.is_some() {
+        ending("", "protocol_error", snapshot_words, &client.rebuild().await, &mut findings);
+        expected = json!({ "usersRowCount": 0, "lastBundleSeqSeen": 0 });
+    } else if let Some(request) = answer("snapshotSessionCreateRequest") {
+        let replacement = &request["source_replacement"];
+        recover(&replica, Some(&replacement["previous_source_id"]), replacement).await;
+        ending("", "none", None, &client.pull().await, &mut findings);
+        let sent = script.bodies(Endpoint::SnapshotCreate);
+        findings.check("snapshotSessionCreateRequest", &json!([request]), &json!(sent));
+    } else if expected["rebuildRejected"] == true {
+        let replacement = json!({ "new_source_id": "another-source", "reason": "history_pruned" });
+        recover(&replica, None, &replacement).await;
+        let before = client.source_info().await.unwrap();
+        let rebuilt = client.rebuild().await;
+        ending("", "http_error", None, &rebuilt, &mut findings);
+        let code = json!(rebuilt.unwrap_err().code());
+        findings.check("code", &case["sourceReplacementInvalidResponse"]["body"]["error"], &code);
+        findings.demand("source kept", client.source_info().await.unwrap() == before);
+        expected = json!({ "rebuildRequired": true });
+    } else {
+        ending("", "none", None, &client.pull().await, &mut findings);
+        if case["historyPrunedResponse"].is_null() && case["checkpointAheadResponse"].is_null() {
+            assert!(!expected.is_null(), "the case expects nothing that is known");
+        } else {
+            findings.demand("snapshot asked for", script.called(Endpoint::SnapshotCreate));
+        }
+    }
+    replica.state("", &expected, &[], &mut findings).await;
+    findings
+}
+
+/// Brings the database where its source is about to be replaced.
+async fn recover(replica: &Replica<Script>, previous: Option<&Value>, replacement: &Value) {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    if let Some(previous) = previous {
+        let sql = format!("UPDATE _rowtide_attachment SET source_id = '{}'", text(previous));
+        replica.execute(&sql).await;
+    }
+    replica.execute("UPDATE _sync_attachment_state SET rebuild_required = 1").await;
+    let sql = format!(
+        "UPDATE _sync_operation_state SET kind = 'source_recovery', reason = '{}', replacement_source_id = '{}'",
+        text(&replacement["reason"]),
+        text(&replacement["new_source_id"])
+    );
+    replica.execute(&sql).await;
 }

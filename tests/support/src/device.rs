@@ -38,7 +38,7 @@ impl TokenProvider for FixedTokens {
 
 /// Real time, without waiting.
 #[derive(Debug, Clone, Copy)]
-struct ImpatientClock;
+pub struct ImpatientClock;
 
 #[async_trait]
 impl Clock for ImpatientClock {

@@ -5,7 +5,7 @@ mod device;
 mod faults;
 mod server;
 
-pub use contracts::contract;
-pub use device::{Device, FixedTokens, NOTES, Notes};
+pub use contracts::{contract, contract_files, contract_text};
+pub use device::{Device, FixedTokens, ImpatientClock, NOTES, Notes};
 pub use faults::{Endpoint, Fault};
 pub use server::{Exchange, TestServer};
