@@ -48,9 +48,9 @@ impl Findings {
         self.found.len()
     }
 
-    /// Fails unless nothing differs.
-    pub(crate) fn assert_none(&self, place: &str) {
-        assert!(self.found.is_empty(), "{place}: {}", self.describe());
+    /// Fails unless exactly this differs.
+    pub(crate) fn assert(&self, place: &str, differs: &[&str]) {
+        assert!(self.found == differs, "{place}: {}", self.describe());
     }
 
     fn describe(&self) -> String {

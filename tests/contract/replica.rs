@@ -220,7 +220,7 @@ pub(crate) fn ending<R>(
         let text = ended.as_ref().err().map(ToString::to_string).unwrap_or_default();
         findings.note(format!("{label}ended"), found, format!("{exception} {text}"));
     }
-    if let (Some(words), Err(error)) = (words, ended) {
+    if let (true, Some(words), Err(error)) = (fits, words, ended) {
         let message = error.to_string();
         let put = WORDS.iter().find(|(theirs, _)| words.contains(theirs)).map(|(_, ours)| *ours);
         if !message.contains(words) && !put.is_some_and(|ours| message.contains(ours)) {
