@@ -9,7 +9,7 @@ use crate::storage::host_sql::{self, QueryRows};
 use crate::storage::host_transaction::HostTransaction;
 use crate::storage::operation::OperationKind;
 use crate::storage::refused_rows::{self, RefusedRow};
-use crate::storage::{Database, attachment, catalog, migrations};
+use crate::storage::{Database, attachment, catalog, installation, migrations};
 use crate::sync::{Engine, RowValues};
 use crate::transport::api::{Api, Traffic};
 use crate::transport::{Authorizer, TokenError, TokenProvider, TokenReason, Transport};
@@ -59,8 +59,14 @@ impl Client {
                 Ok(schema::validate(&schema_name, &tables, &catalog::read(connection)?)?)
             })
             .await?;
-        let managed =
-            database.transaction(move |transaction| migrations::install(transaction, &checked)).await?;
+        let marker = installation::marker(&config.path, config.installation.as_deref())?;
+        let managed = database
+            .transaction(move |transaction| {
+                let managed = migrations::install(transaction, &checked)?;
+                installation::bind(transaction, marker.as_deref())?;
+                Ok(managed)
+            })
+            .await?;
         Self::start(config, database, managed)
     }
 
@@ -363,6 +369,9 @@ impl Client {
             let before = engine.api.traffic();
             let result = work(engine.clone(), Report::default()).await;
             record(&engine, &result).await;
+            if result.is_err() {
+                engine.forget_negotiated().await;
+            }
             let mut report = result?;
             let Traffic { requests, bytes_up, bytes_down } = engine.api.traffic();
             report.requests = requests - before.requests;

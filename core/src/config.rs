@@ -64,6 +64,7 @@ pub struct Config {
     pub(crate) tokens: Option<Arc<dyn TokenProvider>>,
     pub(crate) resolver: Option<Arc<dyn Resolver>>,
     pub(crate) anonymous_rows: AnonymousRows,
+    pub(crate) installation: Option<String>,
     pub(crate) limits: TransferLimits,
     pub(crate) progress: Option<ProgressListener>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
@@ -93,6 +94,7 @@ impl Config {
             tokens: None,
             resolver: None,
             anonymous_rows: AnonymousRows::default(),
+            installation: None,
             limits: TransferLimits::default(),
             progress: None,
             transport: None,
@@ -133,6 +135,15 @@ impl Config {
     #[must_use]
     pub fn anonymous_rows(mut self, choice: AnonymousRows) -> Self {
         self.anonymous_rows = choice;
+        self
+    }
+
+    /// Names this installation of the app, by anything that a backup of the phone does not carry over to another
+    /// phone. A database that was bound to another installation takes on a source of its own when it is opened.
+    /// Without this, a file beside the database (`<database>-rowtide-installation`) tells: leave it out of backups.
+    #[must_use]
+    pub fn installation(mut self, id: impl Into<String>) -> Self {
+        self.installation = Some(id.into());
         self
     }
 

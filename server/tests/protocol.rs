@@ -293,19 +293,18 @@ async fn snapshots_are_frozen_paged_and_counted_to_the_byte() {
 }
 
 #[tokio::test]
-async fn a_row_beyond_the_limit_refuses_the_snapshot_with_the_numbers() {
-    let limits = Limits { max_bytes_per_snapshot_row: 100, ..Limits::default() };
+async fn a_row_that_no_snapshot_may_carry_is_refused_by_name_when_it_is_staged() {
+    let limits = Limits { max_bytes_per_snapshot_row: 150, ..Limits::default() };
+    let server = Server::with(WireGeneration::B, limits, None).seeded(&[insert("u")]).await;
     let long = "x".repeat(200);
-    let server =
-        Server::with(WireGeneration::B, limits, None).seeded(&[row("INSERT", "u", 0, Some(&long))]).await;
-    let refused = server
-        .call("r", "POST", "snapshot-sessions", None)
-        .await
-        .refused(409, "snapshot_session_limit_exceeded");
-    assert_eq!(
-        (refused["dimension"].as_str(), refused["limit"].as_i64()),
-        (Some("row_byte_count"), Some(100))
-    );
+    let rows = [insert("fine"), row("INSERT", "huge", 0, Some(&long))];
+    let session = server.create("seeder", 2, &rows, None).await.ok();
+    let path = format!("push-sessions/{}/chunks", session["push_id"].as_str().unwrap());
+    let chunk = json!({ "start_row_ordinal": 0, "rows": rows });
+    let refused = server.post("seeder", &path, &chunk).await.refused(409, "push_row_refused");
+    assert_eq!(refused["refused"]["key"], json!({ "id": "huge" }));
+    assert_eq!(refused["refused"]["constraint"], "max_bytes_per_snapshot_row 150");
+    assert!(!refused.to_string().contains("xxx"), "no row contents");
 }
 
 #[tokio::test]

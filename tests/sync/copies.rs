@@ -1,7 +1,8 @@
 //! Two databases with one source: the number of a bundle is used twice, and neither side's rows are lost.
 
 use crate::{BOTH, converge, two_devices};
-use rowtide_tests::{Endpoint, Fault};
+use rowtide::SyncTable;
+use rowtide_tests::{Device, Endpoint, Fault, NOTES, Notes, TestServer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_number_that_a_copy_used_for_other_rows_costs_neither_of_them_a_row() {
@@ -51,4 +52,57 @@ async fn a_copy_whose_answer_was_lost_finds_its_own_bundle_again_and_keeps_its_s
         assert_eq!(a.client().source_info().await.unwrap().source_id, source);
         converge(&a, &b).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_without_its_installation_marker_takes_a_source_of_its_own_and_the_original_goes_on() {
+    for generation in BOTH {
+        let seed = "INSERT INTO notes (id, title) VALUES ('n1', 'old'), ('n2', 'old')";
+        let (server, mut original, b) = two_devices(generation, seed).await;
+        original.exec("UPDATE notes SET title = 'frozen' WHERE id = 'n1'").await;
+        server.fail(Endpoint::PushCommit, 0, 9, Fault::DropRequest);
+        original.client().sync().await.unwrap_err();
+        server.heal();
+        original.close().await;
+        let mut copy = Device::notes(&server, "ada").await;
+        copy.close().await;
+        std::fs::copy(original.path(), copy.path()).unwrap();
+        original.reopen().await;
+        copy.reopen().await;
+        let sources =
+            (original.client().source_info().await.unwrap(), copy.client().source_info().await.unwrap());
+        assert_ne!(sources.0.source_id, sources.1.source_id);
+        copy.exec("UPDATE notes SET title = 'copy' WHERE id = 'n2'").await;
+        copy.sync().await;
+        original.exec("INSERT INTO notes (id, title) VALUES ('n3', 'original')").await;
+        converge(&original, &copy).await;
+        converge(&original, &b).await;
+        let titles = "SELECT group_concat(title) FROM (SELECT title FROM notes ORDER BY id)";
+        assert_eq!(b.text(titles).await, "frozen,copy,original");
+        assert_eq!(original.client().source_info().await.unwrap().source_id, sources.0.source_id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_named_by_the_host_tells_copies_apart_without_a_file() {
+    let server = TestServer::new(BOTH[0], &Notes::TABLES);
+    let mut a = Device::new(&server, "ada", NOTES, |config| {
+        config
+            .installation("phone")
+            .table(SyncTable::new("notes").key("id"))
+            .table(SyncTable::new("tags").key("id"))
+    })
+    .await;
+    let source = a.client().source_info().await.unwrap().source_id;
+    a.reopen().await;
+    assert_eq!(a.client().source_info().await.unwrap().source_id, source);
+    a.close().await;
+    let config = a.config().installation("another phone");
+    let copy = loop {
+        match rowtide::Client::open(config.clone()).await {
+            Err(error) if error.kind() == rowtide::ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
+            opened => break opened.unwrap(),
+        }
+    };
+    assert_ne!(copy.source_info().await.unwrap().source_id, source);
 }

@@ -17,6 +17,7 @@ pub(crate) mod error;
 pub(crate) mod freeze;
 pub(crate) mod host_sql;
 pub(crate) mod host_transaction;
+pub(crate) mod installation;
 pub(crate) mod integrity;
 pub(crate) mod migrations;
 pub(crate) mod operation;

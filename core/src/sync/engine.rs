@@ -17,6 +17,8 @@ use tokio::sync::Mutex;
 
 /// Rounds of pull-and-rebase that one push may cost before it gives the word back to the host.
 pub(super) const CONFLICT_ROUNDS: usize = 8;
+/// Sources that one push may use up.
+pub(super) const SOURCE_ROUNDS: usize = 3;
 /// Rounds of `sync_then_detach`.
 const DETACH_ROUNDS: usize = 3;
 
@@ -77,7 +79,12 @@ impl Engine {
 
     /// Downloads everything anew and writes what differs; local intent is rebased.
     pub(crate) async fn rebuild(&self, report: &mut Report) -> Result<()> {
+        let recorded = self.pending_operation().await?.is_some();
         self.settle(report).await?;
+        if recorded {
+            // The download that was recorded is a rebuild itself, and is done.
+            return Ok(());
+        }
         self.database
             .transaction(|transaction| {
                 operation::start(transaction, &operation::OperationKind::Rebuild, "requested")
@@ -101,7 +108,7 @@ impl Engine {
             rows => Outcome::BlockedUnsyncedData { rows },
         };
         if unsynced == 0 {
-            *self.negotiated.lock().await = None;
+            self.forget_negotiated().await;
         }
         Ok(())
     }
@@ -136,17 +143,29 @@ impl Engine {
         Ok(())
     }
 
+    /// Asks the server anew what it can do before the next operation: an error may mean that this has changed.
+    pub(crate) async fn forget_negotiated(&self) {
+        *self.negotiated.lock().await = None;
+    }
+
     async fn push_rounds(&self, report: &mut Report) -> Result<()> {
         // A search that was interrupted begins anew.
         self.database.transaction(|transaction| closure::select(transaction, &[])).await?;
         let mut conflict_rounds = 0;
+        let mut sources = 0;
         loop {
             let Some((outbox, more)) = self.freeze().await? else { break };
             match self.push_outbox(outbox, Patience::Full, report).await? {
                 Pushed::RowsRefused(refused) => self.isolate(*refused, report).await?,
                 Pushed::Committed if more => continue,
                 Pushed::Committed => break,
-                Pushed::SourceReplaced => self.finish_operation(report).await?,
+                Pushed::SourceReplaced => {
+                    sources += 1;
+                    if sources > SOURCE_ROUNDS {
+                        return Err(sources_remain());
+                    }
+                    self.finish_operation(report).await?;
+                }
                 Pushed::Conflict(conflict) => {
                     conflict_rounds += 1;
                     if conflict_rounds > CONFLICT_ROUNDS {
@@ -221,4 +240,10 @@ pub(super) fn conflicts_remain() -> Error {
          call sync again"
     );
     Error::new(ErrorKind::ConflictsRemain, text)
+}
+
+pub(super) fn sources_remain() -> Error {
+    let text = "the server refuses every source that this database takes on; nothing was dropped, the rows are still \
+                pending. Update the server, or call sync again";
+    Error::new(ErrorKind::SourceMismatch, text)
 }
