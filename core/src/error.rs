@@ -2,6 +2,7 @@
 
 use crate::protocol::problem::{Problem, ProblemCode};
 use crate::storage::StorageError;
+use crate::transport::TransportError;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ struct Inner {
 }
 
 /// Kinds of errors, by what the app does about them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The configuration, or the schema it names, cannot be synchronised. The message names table, column and mend.
@@ -40,6 +41,8 @@ pub enum ErrorKind {
     Server,
     /// The server answered against the protocol; nothing of it was applied.
     Protocol,
+    /// The server does not speak this protocol, or an earlier state of it. Update the server, or check its URL.
+    ServerTooOld,
     /// The server's tables are not the configured ones. Update the app or the server.
     TableMismatch,
     /// The database is not attached to a user. Call `attach`.
@@ -52,6 +55,8 @@ pub enum ErrorKind {
     Resolver,
     /// This source's numbering does not match the server's. Another copy of the database may be in use.
     SourceMismatch,
+    /// The host cancelled the operation; it stopped between two durable steps, and the next one goes on from there.
+    Cancelled,
     /// The client was closed, or a bug inside.
     Internal,
 }
@@ -136,6 +141,12 @@ impl Error {
             || (self.kind() == ErrorKind::Server && self.retry_after_seconds().is_some())
     }
 
+    /// Whether the transport has no way to read a response while it comes in.
+    pub(crate) fn is_streaming_unsupported(&self) -> bool {
+        let source = self.inner.source.as_deref().and_then(|source| source.downcast_ref::<TransportError>());
+        matches!(source, Some(TransportError::StreamingUnsupported))
+    }
+
     /// Whether the user has to sign in again.
     pub fn is_auth(&self) -> bool {
         self.kind() == ErrorKind::Authentication
@@ -153,12 +164,14 @@ impl ErrorKind {
             Self::Authentication => "authentication",
             Self::Server => "server",
             Self::Protocol => "protocol",
+            Self::ServerTooOld => "server_too_old",
             Self::TableMismatch => "table_mismatch",
             Self::NotAttached => "not_attached",
             Self::AttachedToAnother => "attached_to_another",
             Self::ConflictsRemain => "conflicts_remain",
             Self::Resolver => "resolver",
             Self::SourceMismatch => "source_mismatch",
+            Self::Cancelled => "cancelled",
             Self::Internal => "internal",
         }
     }

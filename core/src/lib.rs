@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod automatic;
 mod client;
 mod clock;
 mod config;
 mod error;
 mod local_database;
+mod observe;
 pub mod protocol;
 mod report;
 pub mod schema;
@@ -13,13 +15,15 @@ mod storage;
 mod sync;
 mod transport;
 
+pub use automatic::{Connectivity, Direction, LoopOptions, MeteredUse, WatchUse};
 pub use client::{Client, Transaction};
 pub use clock::{Clock, Rng, SystemClock, SystemRng};
 pub use config::{AnonymousRows, Config, TransferLimits};
 pub use error::{Error, ErrorKind, Result};
 pub use local_database::LocalDatabase;
+pub use observe::{ProgressChanges, StatusChanges, TableChanges};
 pub use protocol::value::SqlValue;
-pub use report::{Outcome, Phase, Progress, Report, SourceInfo, State, Status};
+pub use report::{Automatic, Budget, Health, Outcome, Phase, Progress, Report, SourceInfo, State, Status};
 pub use schema::{ColumnRule, ConflictPolicy, SyncTable, annotated_tables};
 pub use storage::host_sql::QueryRows;
 pub use storage::refused_rows::{RefusedReason, RefusedRow};
@@ -27,5 +31,6 @@ pub use sync::{Decision, Resolver, ResolverError, RowConflict, RowValues};
 #[cfg(feature = "http")]
 pub use transport::HttpTransport;
 pub use transport::{
-    Method, Request, Response, TokenError, TokenProvider, TokenReason, Transport, TransportError,
+    Method, Request, Response, StreamingResponse, TokenError, TokenProvider, TokenReason, Transport,
+    TransportError,
 };

@@ -30,7 +30,11 @@ impl LocalDatabase {
     /// SQLite's; nothing was changed then.
     pub async fn execute_script(&self, sql: &str) -> Result<i64> {
         let sql = sql.to_owned();
-        Ok(self.database.transaction(move |transaction| host_sql::execute_script(transaction, &sql)).await?)
+        let feed = self.database.feed().clone();
+        Ok(self
+            .database
+            .transaction(move |transaction| host_sql::execute_script(transaction, &feed, &sql))
+            .await?)
     }
 
     /// Runs one statement for each list of arguments that `rows` yields, in one transaction; answers the number
@@ -43,9 +47,10 @@ impl LocalDatabase {
         R: Iterator<Item = std::result::Result<Vec<SqlValue>, String>> + Send + 'static,
     {
         let sql = sql.to_owned();
+        let feed = self.database.feed().clone();
         Ok(self
             .database
-            .transaction(move |transaction| host_sql::execute_rows(transaction, &sql, rows))
+            .transaction(move |transaction| host_sql::execute_rows(transaction, &feed, &sql, rows))
             .await?)
     }
 

@@ -1,7 +1,10 @@
 //! What operations report.
 
+use crate::automatic::{Connectivity, Direction};
+use crate::error::ErrorKind;
 use crate::protocol::ids::BundleSeq;
 use serde::Serialize;
+use std::time::Duration;
 
 /// How an operation ended. Expected endings are values, not errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +31,13 @@ pub enum Outcome {
     },
     /// The database is detached and its managed tables are empty.
     Detached,
+    /// The budget was spent before everything was done; what is left goes on with the next operation.
+    BudgetSpent {
+        /// Rows that are still to be uploaded.
+        pending_rows: i64,
+        /// Whether a download was begun and is not finished, or other devices' rows may be left.
+        download_left: bool,
+    },
 }
 
 impl Outcome {
@@ -41,6 +51,7 @@ impl Outcome {
             Self::RetryLater { .. } => "retry_later",
             Self::BlockedUnsyncedData { .. } => "blocked_unsynced_data",
             Self::Detached => "detached",
+            Self::BudgetSpent { .. } => "budget_spent",
         }
     }
 }
@@ -68,6 +79,8 @@ pub struct Report {
     pub bytes_up: i64,
     /// Bytes of response bodies, decompressed.
     pub bytes_down: i64,
+    /// Directions in which the automatic loop is paused; an operation that the host calls works all the same.
+    pub paused: Vec<Direction>,
 }
 
 impl Default for Report {
@@ -83,6 +96,7 @@ impl Default for Report {
             requests: 0,
             bytes_up: 0,
             bytes_down: 0,
+            paused: Vec::new(),
         }
     }
 }
@@ -112,6 +126,75 @@ pub struct Status {
     pub state: State,
     /// The last error's text, until an operation succeeds.
     pub last_error: Option<String>,
+    /// When an operation with the server succeeded last, in milliseconds since 1970 UTC, since the client was opened.
+    pub last_success_ms: Option<i64>,
+    /// What stands in the way of sync, since the client was opened.
+    pub health: Health,
+    /// The automatic loop.
+    pub automatic: Automatic,
+    /// Whether a transaction of the host holds the database, so that sync waits for it.
+    pub host_transaction_open: bool,
+}
+
+/// What stands in the way of sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[non_exhaustive]
+pub enum Health {
+    /// Nothing, as far as is known.
+    #[default]
+    Well,
+    /// The server could not be reached.
+    Offline,
+    /// There is no valid token: sign in, then call `credentials_changed`.
+    AuthRequired,
+    /// The server does not speak this protocol, or an earlier state of it.
+    ServerTooOld,
+    /// The server's tables are not the configured ones.
+    TableMismatch,
+    /// Something else, which the last error's text names.
+    Blocked(ErrorKind),
+}
+
+impl Health {
+    /// The health after an operation that failed.
+    pub(crate) fn after(kind: ErrorKind) -> Option<Self> {
+        match kind {
+            // Nothing was tried, or the host wanted it so.
+            ErrorKind::NotAttached | ErrorKind::AttachedToAnother | ErrorKind::Cancelled => None,
+            ErrorKind::Network => Some(Self::Offline),
+            ErrorKind::Authentication => Some(Self::AuthRequired),
+            ErrorKind::ServerTooOld => Some(Self::ServerTooOld),
+            ErrorKind::TableMismatch => Some(Self::TableMismatch),
+            kind => Some(Self::Blocked(kind)),
+        }
+    }
+
+    /// The health in one lowercase word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Offline => "offline",
+            Self::AuthRequired => "auth_required",
+            Self::ServerTooOld => "server_too_old",
+            Self::TableMismatch => "table_mismatch",
+            Self::Blocked(_) => "blocked",
+        }
+    }
+}
+
+/// What the automatic loop is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Automatic {
+    /// Whether it was started.
+    pub running: bool,
+    /// Directions that the host paused.
+    pub paused: Vec<Direction>,
+    /// The network, as the host told.
+    pub connectivity: Connectivity,
+    /// Whether the server's watch stream is open.
+    pub watching: bool,
+    /// When it tries again after a failure, in milliseconds since 1970 UTC.
+    pub next_attempt_ms: Option<i64>,
 }
 
 /// Where the state machine stands.
@@ -153,6 +236,15 @@ pub struct SourceInfo {
     pub source_id: String,
     /// Number of its next upload bundle.
     pub next_source_bundle_id: i64,
+}
+
+/// How much one operation may cost before it stops between two durable steps. What is `None` is not limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Budget {
+    /// Time from its start.
+    pub time: Option<Duration>,
+    /// Bytes of request and response bodies.
+    pub bytes: Option<i64>,
 }
 
 /// Progress of a long operation. Totals are there where they are known.

@@ -119,7 +119,7 @@ impl Play {
             Endpoint::SnapshotCreate => self.session(request),
             Endpoint::SnapshotChunk => self.chunk(request),
             Endpoint::SnapshotDelete => (204, Value::Null),
-            Endpoint::Other => problem(404, "not_found"),
+            Endpoint::Watch | Endpoint::Other => problem(404, "not_found"),
         }
     }
 

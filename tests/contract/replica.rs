@@ -183,7 +183,7 @@ const EXCEPTIONS: [(&str, &[ErrorKind]); 6] = [
     ("http_error", &[ErrorKind::Server, ErrorKind::Network]),
     ("protocol_error", &[ErrorKind::Protocol]),
     ("protocol_version_mismatch", &[ErrorKind::Protocol]),
-    ("unsupportedCapability", &[ErrorKind::Protocol]),
+    ("unsupportedCapability", &[ErrorKind::ServerTooOld]),
     ("source_sequence_mismatch", &[ErrorKind::SourceMismatch]),
     // Where a rebuild is needed it is done, so there is no such error.
     ("rebuild_required", &[]),

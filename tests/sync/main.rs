@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod attach;
+mod automatic;
 mod configuration;
 mod conflicts;
 mod copies;
 mod local;
 mod merge;
+mod observation;
 mod refusals;
 mod transfer;
 mod values;

@@ -1,5 +1,6 @@
 //! Connections and the threads that own them; the single-owner lock.
 
+use super::changes::ChangeFeed;
 use super::commits;
 use super::error::{Result, StorageError};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -7,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
@@ -73,6 +74,8 @@ pub(crate) struct Database {
     // which a reader cannot do.
     readers: Vec<Worker>,
     writer: Worker,
+    feed: Arc<ChangeFeed>,
+    host_transactions: Arc<AtomicUsize>,
     next_reader: AtomicUsize,
     // Held, never read: the operating system drops the lock with the process, whatever kills it.
     _owner: Option<File>,
@@ -83,7 +86,8 @@ impl Database {
     pub(crate) async fn open(path: &Path) -> Result<Self> {
         let in_memory = path == Path::new(":memory:");
         let owner = if in_memory { None } else { Some(take_ownership(path)?) };
-        let writer = configure(Connection::open(path)?)?;
+        let mut writer = configure(Connection::open(path)?)?;
+        let feed = ChangeFeed::watch(&mut writer)?;
         let mut readers = Vec::new();
         if !in_memory {
             for index in 0..READERS {
@@ -94,7 +98,24 @@ impl Database {
             }
         }
         let writer = Worker::spawn("rowtide-write", writer)?;
-        Ok(Self { writer, readers, next_reader: AtomicUsize::new(0), _owner: owner })
+        Ok(Self {
+            writer,
+            readers,
+            feed,
+            host_transactions: Arc::default(),
+            next_reader: AtomicUsize::new(0),
+            _owner: owner,
+        })
+    }
+
+    /// How many transactions the host holds open or waits for.
+    pub(crate) fn host_transactions(&self) -> &Arc<AtomicUsize> {
+        &self.host_transactions
+    }
+
+    /// What tells the changes of commits.
+    pub(crate) fn feed(&self) -> &Arc<ChangeFeed> {
+        &self.feed
     }
 
     /// Runs `work` in one write transaction; it is durable when this returns `Ok`, undone otherwise.
@@ -103,14 +124,13 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     {
-        self.writer
-            .run(move |connection| {
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let result = work(&transaction)?;
-                transaction.commit()?;
-                Ok(result)
-            })
-            .await
+        self.write(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        })
+        .await
     }
 
     /// Runs the host's `work` in one write transaction, and records where it began and ended.
@@ -134,7 +154,14 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     {
-        self.writer.run(work).await
+        let feed = self.feed.clone();
+        self.writer
+            .run(move |connection| {
+                let result = work(connection);
+                feed.tell();
+                result
+            })
+            .await
     }
 
     /// Runs `work` on a reader connection.

@@ -1,5 +1,6 @@
 //! The host's own SQL on the core's connections.
 
+use super::changes::ChangeFeed;
 use super::error::{Result, StorageError};
 use super::rows;
 use crate::protocol::value::SqlValue;
@@ -16,7 +17,21 @@ pub struct QueryRows {
 }
 
 /// Runs one statement; answers the number of rows that it changed.
-pub(crate) fn execute(connection: &Connection, sql: &str, arguments: &[SqlValue]) -> Result<i64> {
+pub(crate) fn execute(
+    connection: &Connection,
+    feed: &ChangeFeed,
+    sql: &str,
+    arguments: &[SqlValue],
+) -> Result<i64> {
+    feed.before_statement();
+    let changed = run(connection, sql, arguments)?;
+    if changed > 0 {
+        feed.statement_changed(sql);
+    }
+    Ok(changed)
+}
+
+fn run(connection: &Connection, sql: &str, arguments: &[SqlValue]) -> Result<i64> {
     let mut statement = connection.prepare_cached(sql)?;
     if statement.column_count() > 0 {
         // A RETURNING clause or a SELECT: run it to its end, the rows are not asked for.
@@ -34,38 +49,53 @@ fn changes(count: u64) -> i64 {
 }
 
 /// Runs several statements separated by semicolons, without arguments.
-pub(crate) fn execute_script(connection: &Connection, sql: &str) -> Result<i64> {
+pub(crate) fn execute_script(connection: &Connection, feed: &ChangeFeed, sql: &str) -> Result<i64> {
     let mut changed = 0;
     let mut batch = rusqlite::Batch::new(connection, sql);
-    while let Some(mut statement) = batch.next()? {
+    loop {
+        feed.before_statement();
+        let Some(mut statement) = batch.next()? else { return Ok(changed) };
         let reads_only = statement.readonly();
         let mut found = statement.query([])?;
         while found.next()?.is_some() {}
         drop(found);
         if !reads_only {
             // What triggers change does not count, as in SQLite's own sense.
-            changed += changes(connection.changes());
+            let count = changes(connection.changes());
+            changed += count;
+            if count > 0 {
+                feed.statement_changed("");
+            }
         }
     }
-    Ok(changed)
 }
 
 /// Runs one statement for each list of arguments.
-pub(crate) fn execute_batch(connection: &Connection, sql: &str, arguments: &[Vec<SqlValue>]) -> Result<i64> {
-    execute_rows(connection, sql, arguments.iter().cloned().map(Ok))
+pub(crate) fn execute_batch(
+    connection: &Connection,
+    feed: &ChangeFeed,
+    sql: &str,
+    arguments: &[Vec<SqlValue>],
+) -> Result<i64> {
+    execute_rows(connection, feed, sql, arguments.iter().cloned().map(Ok))
 }
 
 /// Runs one statement for each list of arguments as it comes.
 pub(crate) fn execute_rows(
     connection: &Connection,
+    feed: &ChangeFeed,
     sql: &str,
     rows: impl Iterator<Item = std::result::Result<Vec<SqlValue>, String>>,
 ) -> Result<i64> {
+    feed.before_statement();
     let mut statement = connection.prepare_cached(sql)?;
     let mut changed = 0;
     for row in rows {
         let row = row.map_err(StorageError::Input)?;
         changed += i64::try_from(statement.execute(params_from_iter(row))?).unwrap_or(i64::MAX);
+    }
+    if changed > 0 {
+        feed.statement_changed(sql);
     }
     Ok(changed)
 }

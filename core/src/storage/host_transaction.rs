@@ -5,6 +5,7 @@ use super::commits;
 use super::connection::Database;
 use super::error::{Result, StorageError};
 use rusqlite::{Connection, TransactionBehavior};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -25,7 +26,9 @@ impl HostTransaction {
     pub(crate) async fn begin(database: std::sync::Arc<Database>, deadline: Duration) -> Result<Self> {
         let (steps, queue) = mpsc::channel::<Step>();
         let (started, begun) = oneshot::channel();
+        let open = database.host_transactions().clone();
         tokio::spawn(async move {
+            open.fetch_add(1, Ordering::Relaxed);
             let served = database
                 .write(move |connection| {
                     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -48,6 +51,7 @@ impl HostTransaction {
                     }
                 })
                 .await;
+            open.fetch_sub(1, Ordering::Relaxed);
             if let Err(error) = served {
                 log::warn!("a host transaction ended with an error: {error}");
             }

@@ -8,6 +8,7 @@ pub(crate) mod attachment;
 pub(crate) mod base_images;
 pub(crate) mod bundle;
 pub(crate) mod catalog;
+pub(crate) mod changes;
 pub(crate) mod closure;
 pub(crate) mod commits;
 pub(crate) mod connection;

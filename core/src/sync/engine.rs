@@ -3,7 +3,8 @@
 use super::conflict::{Decisions, Resolver};
 use super::negotiate::Negotiated;
 use super::push::{Patience, Pushed};
-use crate::clock::Clock;
+use super::stop::Bounds;
+use crate::clock::{Clock, Rng};
 use crate::config::{AnonymousRows, ProgressListener, TransferLimits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Outcome, Phase, Progress, Report};
@@ -13,7 +14,7 @@ use crate::storage::attachment::{self, Attachment};
 use crate::storage::{closure, detach, dirty_rows, operation, outbox, refused_rows};
 use crate::transport::api::Api;
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// Rounds of pull-and-rebase that one push may cost before it gives the word back to the host.
 pub(super) const CONFLICT_ROUNDS: usize = 8;
@@ -28,11 +29,14 @@ pub(crate) struct Engine {
     pub(crate) schema: Arc<ManagedSchema>,
     pub(crate) api: Api,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
     pub(crate) resolver: Option<Arc<dyn Resolver>>,
     pub(crate) anonymous_rows: AnonymousRows,
     pub(crate) limits: TransferLimits,
     pub(crate) progress: Option<ProgressListener>,
+    pub(crate) latest_progress: watch::Sender<Option<Progress>>,
     pub(super) negotiated: Mutex<Option<Negotiated>>,
+    pub(super) bounds: Bounds,
 }
 
 impl Engine {
@@ -47,11 +51,14 @@ impl Engine {
             schema,
             api,
             clock: config.clock.clone(),
+            rng: config.rng.clone(),
             resolver: config.resolver.clone(),
             anonymous_rows: config.anonymous_rows,
             limits: config.limits,
             progress: config.progress.clone(),
+            latest_progress: watch::channel(None).0,
             negotiated: Mutex::new(None),
+            bounds: Bounds::default(),
         }
     }
 
@@ -154,6 +161,7 @@ impl Engine {
         let mut conflict_rounds = 0;
         let mut sources = 0;
         loop {
+            self.boundary()?;
             let Some((outbox, more)) = self.freeze().await? else { break };
             match self.push_outbox(outbox, Patience::Full, report).await? {
                 Pushed::RowsRefused(refused) => self.isolate(*refused, report).await?,
@@ -202,8 +210,10 @@ impl Engine {
         bytes: i64,
         total_bytes: Option<i64>,
     ) {
+        let progress = Progress { phase, rows, total_rows, bytes, total_bytes };
+        self.latest_progress.send_replace(Some(progress));
         if let Some(listener) = &self.progress {
-            listener(Progress { phase, rows, total_rows, bytes, total_bytes });
+            listener(progress);
         }
     }
 

@@ -12,6 +12,7 @@ mod pull;
 mod push;
 mod rebuild;
 mod replay;
+mod stop;
 
 pub use conflict::{Decision, Resolver, ResolverError, RowConflict, RowValues};
 pub(crate) use engine::Engine;

@@ -22,6 +22,8 @@ pub(crate) struct Negotiated {
     pub(crate) snapshot_bytes: Option<i64>,
     pub(crate) pull_bundles: i64,
     pub(crate) bundle: BundleBudget,
+    /// Whether the server has a watch stream for this user.
+    pub(crate) watch: bool,
 }
 
 impl Engine {
@@ -36,7 +38,7 @@ impl Engine {
                 let text = format!(
                     "the server does not speak this protocol ({error}); check the URL and its path prefix"
                 );
-                return Err(Error::with_source(ErrorKind::Protocol, text, error));
+                return Err(Error::with_source(ErrorKind::ServerTooOld, text, error));
             }
             Err(refusal) => return Err(refusal.into()),
         };
@@ -51,7 +53,9 @@ impl Engine {
             |text: String| Error::new(ErrorKind::Protocol, format!("GET /sync/capabilities: {text}"));
         let generation = WireGeneration::detect(capabilities).map_err(|error| protocol(error.to_string()))?;
         if !capabilities.features.get("connect_lifecycle").copied().unwrap_or(false) {
-            return Err(protocol("the server does not offer connect_lifecycle; update the server".into()));
+            let text =
+                "GET /sync/capabilities: the server does not offer connect_lifecycle; update the server";
+            return Err(Error::new(ErrorKind::ServerTooOld, text));
         }
         self.check_tables(generation, capabilities)?;
         let limits = &capabilities.bundle_limits;
@@ -62,6 +66,7 @@ impl Engine {
             .then(|| least(ours.download_bytes, limits.max_bytes_per_snapshot_chunk));
         Ok(Negotiated {
             generation,
+            watch: capabilities.features.get("bundle_change_watch").copied().unwrap_or(false),
             upload_rows: least(ours.upload_rows, limits.max_rows_per_push_chunk),
             replay_rows: least(ours.download_rows, limits.max_rows_per_committed_bundle_chunk),
             snapshot_rows: least(ours.download_rows, limits.max_rows_per_snapshot_chunk),

@@ -31,6 +31,7 @@ impl Engine {
         let mut target = None;
         let mut bytes = 0;
         loop {
+            self.boundary()?;
             let answer = self
                 .api
                 .pull(

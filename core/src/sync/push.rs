@@ -280,6 +280,7 @@ impl Engine {
     async fn upload(&self, outbox: &Outbox, push_id: &str, max_rows: i64) -> Answer<()> {
         let (mut sent, mut bytes) = (0, 0);
         while sent < outbox.row_count {
+            self.boundary()?;
             let (schema, max_bytes) = (self.schema.clone(), self.limits.upload_bytes);
             let chunk = self
                 .database

@@ -118,6 +118,7 @@ impl Engine {
         let by_bytes = if average > 0 { (self.limits.download_bytes / average).max(1) } else { i64::MAX };
         let max_rows = negotiated.snapshot_rows.min(by_bytes);
         while rows < session.row_count {
+            self.boundary()?;
             let answer = self
                 .api
                 .snapshot_chunk(

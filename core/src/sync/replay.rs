@@ -88,6 +88,7 @@ impl Engine {
         let mut hasher = BundleHasher::new(generation);
         let (mut received, mut bytes) = (0, 0);
         loop {
+            self.boundary()?;
             let after = (received > 0).then(|| received - 1);
             let body = self.committed_page(outbox, bundle, after).await?;
             bytes += i64::try_from(body.len()).unwrap_or(i64::MAX);

@@ -1,6 +1,8 @@
 //! One method per endpoint; alone knows paths and statuses (`docs/protocol.md` section 1).
 
-use super::{Authorizer, Method, Request, Response, Transport, TransportError};
+use super::{
+    Authorizer, Method, Request, Response, StreamingResponse, Transport, TransportError, WatchStream,
+};
 use crate::clock::{Clock, Rng};
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::ids::{BundleSeq, SourceId};
@@ -10,6 +12,7 @@ use crate::protocol::message::{
 };
 use crate::protocol::problem::{Problem, ProblemCode};
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::StreamExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -240,6 +243,38 @@ impl Api {
         }
     }
 
+    /// Opens the watch stream; tried once.
+    pub(crate) async fn watch(&self, source: &SourceId, after: BundleSeq) -> Answer<WatchStream> {
+        let query = [("after_bundle_seq", after.to_string())];
+        let call = Call { query: &query, ..get("GET /sync/watch", &["watch"]) };
+        let token = self.auth.token().await.map_err(no_token)?;
+        let mut response = self.open(source, &call, &token).await?;
+        if response.status == 401 {
+            let fresh = self.auth.replace(&token).await.map_err(no_token)?;
+            response = self.open(source, &call, &fresh).await?;
+        }
+        if response.status == 200 {
+            return Ok(WatchStream::new(response.body));
+        }
+        let mut body = Vec::new();
+        while let Some(part) = response.body.next().await {
+            // A broken error body is an error without one.
+            body.extend(part.unwrap_or_default());
+            if body.len() as u64 > CONTROL_BYTES {
+                break;
+            }
+        }
+        Err(refusal(&call, response.status, &body, response.retry_after_seconds))
+    }
+
+    async fn open(&self, source: &SourceId, call: &Call<'_>, token: &str) -> Result<StreamingResponse> {
+        let mut request = self.request(source, call, token)?;
+        request.headers.retain(|(name, _)| *name != "accept");
+        request.headers.push(("accept", "text/event-stream".to_owned()));
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.transport.open(request).await.map_err(|error| self.unsent(call, error))
+    }
+
     async fn json<T: DeserializeOwned>(&self, source: &SourceId, call: Call<'_>) -> Answer<T> {
         Ok(self.body(source, call).await?.parse()?)
     }
@@ -296,22 +331,11 @@ impl Api {
         }
         match response.status {
             200..=299 => Ok(Body { endpoint: call.endpoint, bytes: response.body }),
-            401 => Err(Refusal::Failure(Error::new(
-                ErrorKind::Authentication,
-                format!("{}: the server rejected a fresh token; sign in again", call.endpoint),
-            ))),
-            status => {
-                let small = response.body.len() as u64 <= CONTROL_BYTES;
-                let problem: Option<Problem> =
-                    if small { serde_json::from_slice(&response.body).ok() } else { None };
-                let problem = problem.unwrap_or_default();
-                let error = Error::server(call.endpoint, status, &problem, response.retry_after_seconds);
-                Err(Refusal::Problem { status, code: problem.code(), problem: Box::new(problem), error })
-            }
+            status => Err(refusal(call, status, &response.body, response.retry_after_seconds)),
         }
     }
 
-    async fn exchange(&self, source: &SourceId, call: &Call<'_>, token: &str) -> Result<Response> {
+    fn request(&self, source: &SourceId, call: &Call<'_>, token: &str) -> Result<Request> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| Error::new(ErrorKind::Configuration, "the server URL cannot have a path"))?
@@ -321,8 +345,7 @@ impl Api {
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(call.query);
         }
-        let sent = call.body.as_ref().map_or(0, String::len);
-        let request = Request {
+        Ok(Request {
             method: call.method,
             url: url.into(),
             headers: vec![
@@ -332,21 +355,42 @@ impl Api {
             ],
             body: call.body.clone(),
             max_response_bytes: call.max_response_bytes.max(CONTROL_BYTES),
-        };
+        })
+    }
+
+    async fn exchange(&self, source: &SourceId, call: &Call<'_>, token: &str) -> Result<Response> {
+        let request = self.request(source, call, token)?;
         let size = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.bytes_up.fetch_add(size(sent), Ordering::Relaxed);
-        let response = self.transport.send(request).await.map_err(|error| {
-            let kind = match error {
-                TransportError::ResponseTooLarge(_) => ErrorKind::Protocol,
-                TransportError::Connection(_) => ErrorKind::Network,
-            };
-            let text = format!("{} at {}: {error}", call.endpoint, origin(&self.base));
-            Error::with_source(kind, text, error)
-        })?;
+        self.bytes_up.fetch_add(size(call.body.as_ref().map_or(0, String::len)), Ordering::Relaxed);
+        let response = self.transport.send(request).await.map_err(|error| self.unsent(call, error))?;
         self.bytes_down.fetch_add(size(response.body.len()), Ordering::Relaxed);
         Ok(response)
     }
+
+    fn unsent(&self, call: &Call<'_>, error: TransportError) -> Error {
+        let kind = match error {
+            TransportError::ResponseTooLarge(_) => ErrorKind::Protocol,
+            TransportError::Connection(_) | TransportError::StreamingUnsupported => ErrorKind::Network,
+        };
+        let text = format!("{} at {}: {error}", call.endpoint, origin(&self.base));
+        Error::with_source(kind, text, error)
+    }
+}
+
+/// What an answer that is no success means.
+fn refusal(call: &Call<'_>, status: u16, body: &[u8], retry_after_seconds: Option<i64>) -> Refusal {
+    if status == 401 {
+        return Refusal::Failure(Error::new(
+            ErrorKind::Authentication,
+            format!("{}: the server rejected a fresh token; sign in again", call.endpoint),
+        ));
+    }
+    let small = body.len() as u64 <= CONTROL_BYTES;
+    let problem: Option<Problem> = if small { serde_json::from_slice(body).ok() } else { None };
+    let problem = problem.unwrap_or_default();
+    let error = Error::server(call.endpoint, status, &problem, retry_after_seconds);
+    Refusal::Problem { status, code: problem.code(), problem: Box::new(problem), error }
 }
 
 fn origin(base: &Url) -> String {

@@ -1,7 +1,8 @@
 //! The default transport: reqwest on rustls with ring, roots from webpki-roots plus the host's own.
 
-use super::{Method, Request, Response, Transport, TransportError};
+use super::{Method, Request, Response, StreamingResponse, Transport, TransportError};
 use async_trait::async_trait;
+use futures_util::StreamExt;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::sync::Arc;
@@ -74,10 +75,8 @@ fn describe(error: &reqwest::Error) -> String {
     if causes.is_empty() { what.to_owned() } else { format!("{what}: {}", causes.join(": ")) }
 }
 
-#[async_trait]
-impl Transport for HttpTransport {
-    async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let failed = |error: reqwest::Error| TransportError::Connection(describe(&error));
+impl HttpTransport {
+    async fn request(&self, request: Request) -> Result<reqwest::Response, TransportError> {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
@@ -90,20 +89,48 @@ impl Transport for HttpTransport {
         if let Some(body) = request.body {
             builder = builder.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
         }
-        let mut response = builder.send().await.map_err(failed)?;
-        let retry_after = response.headers().get(reqwest::header::RETRY_AFTER);
+        builder.send().await.map_err(failed)
+    }
+}
+
+fn failed(error: reqwest::Error) -> TransportError {
+    TransportError::Connection(describe(&error))
+}
+
+/// Seconds of `Retry-After` (RFC 9110 section 10.2.3), where it is a positive number of them.
+fn retry_after(response: &reqwest::Response) -> Option<i64> {
+    let value = response.headers().get(reqwest::header::RETRY_AFTER)?;
+    value.to_str().ok()?.parse().ok().filter(|seconds| *seconds > 0)
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let limit = request.max_response_bytes;
+        let mut response = self.request(request).await?;
         let mut result = Response {
             status: response.status().as_u16(),
-            retry_after_seconds: retry_after.and_then(|value| value.to_str().ok()?.parse().ok()),
+            retry_after_seconds: retry_after(&response),
             body: Vec::new(),
         };
         while let Some(part) = response.chunk().await.map_err(failed)? {
             let size = u64::try_from(result.body.len() + part.len()).unwrap_or(u64::MAX);
-            if size > request.max_response_bytes {
-                return Err(TransportError::ResponseTooLarge(request.max_response_bytes));
+            if size > limit {
+                return Err(TransportError::ResponseTooLarge(limit));
             }
             result.body.extend_from_slice(&part);
         }
         Ok(result)
+    }
+
+    async fn open(&self, request: Request) -> Result<StreamingResponse, TransportError> {
+        let response = self.request(request).await?;
+        Ok(StreamingResponse {
+            status: response.status().as_u16(),
+            retry_after_seconds: retry_after(&response),
+            body: Box::pin(
+                response.bytes_stream().map(|part| part.map(|part| part.to_vec()).map_err(failed)),
+            ),
+        })
     }
 }

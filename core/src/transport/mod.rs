@@ -5,14 +5,18 @@ pub(crate) mod api;
 mod auth;
 #[cfg(feature = "http")]
 mod http;
+mod watch;
 
 pub use auth::{TokenError, TokenProvider, TokenReason};
 #[cfg(feature = "http")]
 pub use http::HttpTransport;
 
 pub(crate) use auth::Authorizer;
+pub(crate) use watch::WatchStream;
 
 use async_trait::async_trait;
+use futures_util::Stream;
+use std::pin::Pin;
 
 /// Methods that the protocol uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +63,25 @@ pub enum TransportError {
     /// The response body is larger than the request allows.
     #[error("the response is larger than {0} bytes")]
     ResponseTooLarge(u64),
+    /// This transport cannot read a response while it comes in; the server is polled instead.
+    #[error("the transport does not stream responses")]
+    StreamingUnsupported,
+}
+
+/// A response whose body is read while it comes in, decompressed.
+pub struct StreamingResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// Seconds of a `Retry-After` header.
+    pub retry_after_seconds: Option<i64>,
+    /// Parts of the body as they come; dropping it closes the connection.
+    pub body: Pin<Box<dyn Stream<Item = Result<Vec<u8>, TransportError>> + Send>>,
+}
+
+impl std::fmt::Debug for StreamingResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamingResponse").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// Carries requests to the server. Implement it to bring your own HTTP stack, or a simulator.
@@ -66,4 +89,11 @@ pub enum TransportError {
 pub trait Transport: Send + Sync + 'static {
     /// Sends one request and reads its whole response, up to `max_response_bytes`.
     async fn send(&self, request: Request) -> Result<Response, TransportError>;
+
+    /// Sends one request and reads its response while it comes in, for the server's watch stream. Without it the
+    /// server is polled.
+    async fn open(&self, request: Request) -> Result<StreamingResponse, TransportError> {
+        let _ = request;
+        Err(TransportError::StreamingUnsupported)
+    }
 }

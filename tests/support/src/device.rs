@@ -232,4 +232,12 @@ impl rowtide::Transport for AtBase {
         request.url = request.url.replacen("/base/", "/", 1);
         self.0.send(request).await
     }
+
+    async fn open(
+        &self,
+        mut request: rowtide::Request,
+    ) -> Result<rowtide::StreamingResponse, rowtide::TransportError> {
+        request.url = request.url.replacen("/base/", "/", 1);
+        self.0.open(request).await
+    }
 }

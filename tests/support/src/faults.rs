@@ -16,6 +16,7 @@ pub enum Endpoint {
     SnapshotCreate,
     SnapshotChunk,
     SnapshotDelete,
+    Watch,
     Other,
 }
 
@@ -48,6 +49,7 @@ impl Endpoint {
             (Method::Post, ["snapshot-sessions"]) => Self::SnapshotCreate,
             (Method::Get, ["snapshot-sessions", _]) => Self::SnapshotChunk,
             (Method::Delete, ["snapshot-sessions", _]) => Self::SnapshotDelete,
+            (Method::Get, ["watch"]) => Self::Watch,
             _ => Self::Other,
         }
     }

@@ -4,8 +4,10 @@ mod contracts;
 mod device;
 mod faults;
 mod server;
+mod virtual_clock;
 
 pub use contracts::{contract, contract_files, contract_text};
 pub use device::{Device, FixedTokens, ImpatientClock, NOTES, Notes};
 pub use faults::{Endpoint, Fault};
 pub use server::{Exchange, TestServer};
+pub use virtual_clock::VirtualClock;

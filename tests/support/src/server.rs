@@ -4,8 +4,9 @@ use crate::faults::{Endpoint, Fault};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use rowtide::protocol::profile::WireGeneration;
-use rowtide::{Clock, Method, Request, Response, SystemClock, Transport, TransportError};
+use rowtide::{Clock, Method, Request, Response, StreamingResponse, SystemClock, Transport, TransportError};
 use rowtide_server::{JwtAuthenticator, Limits, Registration, Service, ServiceConfig, SqliteStore};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -67,6 +68,8 @@ struct State {
     before: Option<(Endpoint, Box<dyn FnOnce() + Send>)>,
     forbidden: Vec<String>,
     forbidden_sessions: Vec<String>,
+    /// Ends the watch streams that are open.
+    streams: tokio::sync::watch::Sender<u64>,
 }
 
 impl TestServer {
@@ -184,7 +187,21 @@ impl TestServer {
         Some(planned.fault.clone())
     }
 
+    /// Ends every watch stream, as a proxy that restarts does.
+    pub fn break_streams(&self) {
+        self.lock().streams.send_modify(|count| *count += 1);
+    }
+
     async fn call(&self, request: Request) -> Response {
+        let response = self.answer(request).await;
+        let retry_after =
+            response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.expect("the body is in memory").to_vec();
+        Response { status, retry_after_seconds: retry_after, body }
+    }
+
+    async fn answer(&self, request: Request) -> axum::response::Response {
         let method = match request.method {
             Method::Get => "GET",
             Method::Post => "POST",
@@ -196,12 +213,11 @@ impl TestServer {
         }
         let body = request.body.map_or_else(Body::empty, Body::from);
         let request = builder.body(body).expect("the client sends valid requests");
-        let response = self.router.clone().oneshot(request).await.expect("the router always answers");
-        let retry_after =
-            response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-        let status = response.status().as_u16();
-        let body = to_bytes(response.into_body(), usize::MAX).await.expect("the body is in memory").to_vec();
-        Response { status, retry_after_seconds: retry_after, body }
+        self.router.clone().oneshot(request).await.expect("the router always answers")
+    }
+
+    fn record(&self, endpoint: Endpoint, request: &Request) {
+        self.lock().exchanges.push(Exchange { endpoint, request: request.clone() });
     }
 }
 
@@ -252,5 +268,31 @@ impl Transport for TestServer {
                 Ok(response)
             }
         }
+    }
+
+    async fn open(&self, request: Request) -> Result<StreamingResponse, TransportError> {
+        let endpoint = Endpoint::of(request.method, request.url.split('?').next().unwrap_or_default());
+        self.record(endpoint, &request);
+        let mut broken = self.lock().streams.subscribe();
+        match self.fault_for(endpoint) {
+            None => {}
+            Some(Fault::Answer(status, body)) => {
+                let body = Box::pin(stream::iter([Ok(body.into_bytes())]));
+                return Ok(StreamingResponse { status, retry_after_seconds: None, body });
+            }
+            Some(_) => return Err(TransportError::Connection("the connection broke (planned)".into())),
+        }
+        let response = self.answer(request).await;
+        let status = response.status().as_u16();
+        let lost = |_| TransportError::Connection("the connection broke".into());
+        let parts = response.into_body().into_data_stream().map_ok(|part| part.to_vec()).map_err(lost);
+        let end = async move {
+            let _ = broken.changed().await;
+        };
+        Ok(StreamingResponse {
+            status,
+            retry_after_seconds: None,
+            body: Box::pin(parts.take_until(Box::pin(end))),
+        })
     }
 }

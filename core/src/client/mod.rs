@@ -1,0 +1,454 @@
+//! The façade: everything an app calls.
+
+mod inbox;
+mod live;
+mod local;
+
+pub use local::Transaction;
+
+use crate::automatic::Signals;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::observe::TableObservers;
+use crate::report::{Automatic, Budget, Health, Outcome, Report, SourceInfo, State, Status};
+use crate::schema::{self, ManagedSchema};
+use crate::storage::operation::OperationKind;
+use crate::storage::{Database, attachment, catalog, installation, migrations};
+use crate::sync::Engine;
+use crate::transport::api::{Api, Traffic};
+use crate::transport::{Authorizer, TokenError, TokenProvider, TokenReason, Transport};
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::Mutex;
+
+/// The app's database and its way to the server.
+///
+/// Clones share one client. All methods need a tokio runtime. Every operation runs on a task of its own: dropping
+/// its future stops waiting for it, never the step that it is in. One operation runs at a time, the next
+/// waits for it; calls of [`sync`](Self::sync) that wait share one run.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+/// What the clones of one client share.
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<Engine>,
+    operation: Arc<Mutex<()>>,
+    /// A sync that waits for its turn, for others to join.
+    queued: std::sync::Mutex<Option<SharedRun>>,
+    signals: Arc<Signals>,
+    observers: Arc<TableObservers>,
+}
+
+type SharedRun = futures_util::future::Shared<BoxFuture<'static, Result<Report>>>;
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Opens the database, checks the configuration against it, and starts capturing writes.
+    ///
+    /// Nothing is written before every check has passed. Afterwards the database has Rowtide's own tables (prefix
+    /// `_rowtide_`), capture triggers, and a source identity that it keeps; rows that were there before are
+    /// captured once. No network is used.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyOwned`] at once where another client has the database open;
+    /// [`ErrorKind::Configuration`] where a table cannot be synchronised, naming table, column and mend.
+    pub async fn open(config: Config) -> Result<Self> {
+        let database = Arc::new(Database::open(&config.path).await?);
+        let (schema_name, tables) = (config.schema.clone(), config.tables.clone());
+        let checked = database
+            .write(move |connection| {
+                migrations::layout(connection)?;
+                Ok(schema::validate(&schema_name, &tables, &catalog::read(connection)?)?)
+            })
+            .await?;
+        let marker = installation::marker(&config.path, config.installation.as_deref())?;
+        let managed = database
+            .transaction(move |transaction| {
+                let managed = migrations::install(transaction, &checked)?;
+                installation::bind(transaction, marker.as_deref())?;
+                Ok(managed)
+            })
+            .await?;
+        let feed = database.feed().clone();
+        database.write(move |connection| feed.learn(connection)).await?;
+        let client = Self::assemble(config, database, managed)?;
+        let attached = client.shared.engine.attachment().await?.user.is_some();
+        client.shared.signals.change(|inputs| inputs.attached = attached);
+        Ok(client)
+    }
+
+    fn assemble(config: Config, database: Arc<Database>, schema: ManagedSchema) -> Result<Self> {
+        let transport: Arc<dyn Transport> = match config.transport.clone() {
+            Some(transport) => transport,
+            None => default_transport()?,
+        };
+        let tokens = config.tokens.clone().unwrap_or_else(|| Arc::new(NoTokens));
+        let auth = Authorizer::new(tokens, config.clock.clone());
+        let api = Api::new(config.url.clone(), transport, auth, config.clock.clone(), config.rng.clone());
+        let signals = Arc::new(Signals::new());
+        let observers = Arc::new(TableObservers::default());
+        let (told, heard, clock) = (signals.clone(), Arc::downgrade(&observers), config.clock.clone());
+        database.feed().listen(Box::new(move |changed| {
+            if let Some(observers) = heard.upgrade() {
+                observers.tell(&changed.tables);
+            }
+            if changed.captured {
+                told.local_commit(clock.now_ms());
+            }
+        }));
+        let engine = Arc::new(Engine::new(database, Arc::new(schema), api, &config));
+        let queued = std::sync::Mutex::new(None);
+        Ok(Self {
+            shared: Arc::new(Shared { engine, operation: Arc::default(), queued, signals, observers }),
+        })
+    }
+
+    /// Attaches the database to the user that the tokens belong to.
+    ///
+    /// Where the server has data, it is downloaded and applied before this returns; rows written before are
+    /// kept as local inserts unless the configuration says otherwise. Where the server is empty, the next
+    /// [`push`](Self::push) or [`sync`](Self::sync) seeds it. Interrupted anywhere, the next call goes on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AttachedToAnother`] where another user is attached; network, authentication and protocol
+    /// errors. Nothing local is changed by a failed attach.
+    pub async fn attach(&self, user: &str) -> Result<Report> {
+        let user = user.to_owned();
+        self.shared
+            .clone()
+            .operate(Budget::default(), move |engine, mut report| async move {
+                engine.attach(&user, &mut report).await?;
+                Ok(report)
+            })
+            .await
+    }
+
+    /// Settles, pulls and rebases, then pushes: afterwards the server has what was written before the call.
+    ///
+    /// # Errors
+    /// Whatever fails, rows that the server does not have stay pending, and the next call goes on from there.
+    pub async fn sync(&self) -> Result<Report> {
+        self.shared.clone().sync_with_others().await
+    }
+
+    /// Syncs for at most a budget, and stops between two durable steps when it is spent: for a background task that
+    /// the platform ends. The outcome is [`Outcome::BudgetSpent`] then, and says what is left.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync).
+    pub async fn sync_for(&self, budget: Budget) -> Result<Report> {
+        let result = self
+            .shared
+            .clone()
+            .operate(budget, |engine, mut report| async move {
+                engine.sync(&mut report).await?;
+                Ok(finished(report))
+            })
+            .await;
+        match result {
+            Err(error) if error.kind() == ErrorKind::Cancelled && self.shared.engine.spent_budget() => {
+                let engine = &self.shared.engine;
+                let pending_rows = engine.pending_rows().await?;
+                let download_left = engine.pending_operation().await?.is_some() || pending_rows == 0;
+                let outcome = Outcome::BudgetSpent { pending_rows, download_left };
+                Ok(Report { outcome, ..Report::default() })
+            }
+            result => result,
+        }
+    }
+
+    /// Stops the operation that runs, between two durable steps; its caller gets [`ErrorKind::Cancelled`]. The next
+    /// operation goes on from there.
+    pub fn cancel(&self) {
+        self.shared.engine.cancel();
+    }
+
+    /// Uploads pending rows; pulls only where a conflict makes it necessary.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync).
+    pub async fn push(&self) -> Result<Report> {
+        self.shared
+            .clone()
+            .operate(Budget::default(), |engine, mut report| async move {
+                engine.push(&mut report).await?;
+                Ok(finished(report))
+            })
+            .await
+    }
+
+    /// Downloads other devices' changes and rebases pending rows onto them; uploads only what an earlier run froze.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync).
+    pub async fn pull(&self) -> Result<Report> {
+        self.shared
+            .clone()
+            .operate(Budget::default(), |engine, mut report| async move {
+                engine.pull(&mut report).await?;
+                Ok(finished(report))
+            })
+            .await
+    }
+
+    /// Downloads all rows anew and writes what differs; pending rows are rebased.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync); an interrupted rebuild is finished by the next operation.
+    pub async fn rebuild(&self) -> Result<Report> {
+        self.shared
+            .clone()
+            .operate(Budget::default(), |engine, mut report| async move {
+                engine.rebuild(&mut report).await?;
+                Ok(finished(report))
+            })
+            .await
+    }
+
+    /// Detaches from the user: the managed tables are emptied and the source is replaced. Rows that are
+    /// unsynced or refused block it: the outcome is [`Outcome::BlockedUnsyncedData`] and nothing is changed.
+    ///
+    /// # Errors
+    /// Only of the database.
+    pub async fn detach(&self) -> Result<Report> {
+        self.shared
+            .clone()
+            .operate(Budget::default(), |engine, mut report| async move {
+                engine.detach(&mut report).await?;
+                Ok(report)
+            })
+            .await
+    }
+
+    /// Syncs, at most three rounds, and detaches if nothing is pending then.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync); still attached then.
+    pub async fn sync_then_detach(&self) -> Result<Report> {
+        self.shared
+            .clone()
+            .operate(Budget::default(), |engine, mut report| async move {
+                engine.sync_then_detach(&mut report).await?;
+                Ok(report)
+            })
+            .await
+    }
+
+    /// Where the database stands. Uses no network.
+    ///
+    /// # Errors
+    /// Only of the database.
+    pub async fn status(&self) -> Result<Status> {
+        let engine = &self.shared.engine;
+        let attachment = engine.attachment().await?;
+        let state = match (engine.pending_operation().await?, &attachment.user) {
+            (Some(OperationKind::RemoteReplace { .. }), _) => State::Hydrating,
+            (_, None) => State::Anonymous,
+            (Some(_), _) => State::Rebuilding,
+            _ if attachment.initialization_id.is_some() => State::Seeding,
+            _ if engine.has_outbox().await? => State::Uploading,
+            _ => State::Attached,
+        };
+        let inputs = self.shared.signals.inputs();
+        Ok(Status {
+            user: attachment.user,
+            source_id: attachment.source_id.to_string(),
+            generation: attachment.generation.map(|generation| generation.as_str()),
+            checkpoint: attachment.checkpoint,
+            pending_rows: engine.pending_rows().await?,
+            refused_rows: engine.refused_rows().await?,
+            state,
+            last_error: attachment.last_error,
+            last_success_ms: inputs.last_success_ms,
+            health: inputs.health,
+            automatic: Automatic {
+                running: inputs.running.is_some(),
+                paused: inputs.paused(),
+                connectivity: inputs.connectivity,
+                watching: inputs.watching,
+                next_attempt_ms: inputs.not_before_ms.filter(|_| inputs.running.is_some()),
+            },
+            host_transaction_open: engine.database.host_transactions().load(Ordering::Relaxed) > 0,
+        })
+    }
+
+    /// This database's identity towards the server.
+    ///
+    /// # Errors
+    /// Only of the database.
+    pub async fn source_info(&self) -> Result<SourceInfo> {
+        let attachment = self.shared.engine.attachment().await?;
+        Ok(SourceInfo {
+            source_id: attachment.source_id.to_string(),
+            next_source_bundle_id: attachment.next_source_bundle_id.0,
+        })
+    }
+
+    /// Asks the server which generation it speaks and whether its tables match.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TableMismatch`] names the tables that differ; network, authentication and protocol errors.
+    pub async fn check_server(&self) -> Result<&'static str> {
+        let engine = self.shared.engine.clone();
+        let source = engine.attachment().await?.source_id;
+        Ok(engine.negotiate(&source).await?.generation.as_str())
+    }
+
+    /// Waits for a running operation and closes the database, once the last clone is closed or dropped.
+    pub async fn close(self) {
+        self.stop();
+        let _last = self.shared.operation.lock().await;
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.shared.engine.clock.now_ms()
+    }
+
+    fn database(&self) -> &Database {
+        &self.shared.engine.database
+    }
+}
+
+impl Shared {
+    /// Runs an operation on a task of its own, one at a time, and fills in what is counted for all of them.
+    async fn operate<F, W>(self: Arc<Self>, budget: Budget, work: F) -> Result<Report>
+    where
+        F: FnOnce(Arc<Engine>, Report) -> W + Send + 'static,
+        W: Future<Output = Result<Report>> + Send + 'static,
+    {
+        let task = tokio::spawn(async move {
+            let _one_at_a_time = self.operation.clone().lock_owned().await;
+            self.run(budget, work).await
+        });
+        task.await.map_err(|_| ended_abnormally())?
+    }
+
+    /// Joins a sync that waits for its turn, or queues one: it begins after this call, so it includes what was
+    /// written before it.
+    async fn sync_with_others(self: Arc<Self>) -> Result<Report> {
+        let run = {
+            let mut queued = self.queued();
+            match &*queued {
+                Some(run) => run.clone(),
+                None => {
+                    let shared = self.clone();
+                    let task = tokio::spawn(async move {
+                        let _one_at_a_time = shared.operation.clone().lock_owned().await;
+                        *shared.queued() = None;
+                        shared
+                            .run(Budget::default(), |engine, mut report| async move {
+                                engine.sync(&mut report).await?;
+                                Ok(finished(report))
+                            })
+                            .await
+                    });
+                    let run = async move { task.await.map_err(|_| ended_abnormally())? }.boxed().shared();
+                    *queued = Some(run.clone());
+                    run
+                }
+            }
+        };
+        run.await
+    }
+
+    fn queued(&self) -> std::sync::MutexGuard<'_, Option<SharedRun>> {
+        self.queued.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn run<F, W>(&self, budget: Budget, work: F) -> Result<Report>
+    where
+        F: FnOnce(Arc<Engine>, Report) -> W,
+        W: Future<Output = Result<Report>>,
+    {
+        let engine = &self.engine;
+        engine.begin(budget);
+        let before = engine.api.traffic();
+        let result = work(engine.clone(), Report::default()).await;
+        self.record(&result).await;
+        let mut report = result?;
+        let Traffic { requests, bytes_up, bytes_down } = engine.api.traffic();
+        report.requests = requests - before.requests;
+        report.bytes_up = bytes_up - before.bytes_up;
+        report.bytes_down = bytes_down - before.bytes_down;
+        report.refused_rows = engine.refused_rows().await?;
+        report.paused = self.signals.inputs().paused();
+        Ok(report)
+    }
+
+    /// Keeps the error's text for the status; a database that cannot keep it has said so already.
+    async fn record(&self, result: &Result<Report>) {
+        let engine = &self.engine;
+        if result.is_err() {
+            engine.forget_negotiated().await;
+        }
+        let text = result.as_ref().err().map(ToString::to_string);
+        let stored = engine
+            .database
+            .transaction(move |transaction| attachment::set_last_error(transaction, text.as_deref()))
+            .await;
+        if let Err(error) = stored {
+            log::warn!("the last error could not be stored: {error}");
+        }
+        let attached = engine.attachment().await.map(|attachment| attachment.user.is_some());
+        let now_ms = engine.clock.now_ms();
+        self.signals.change(|inputs| {
+            inputs.attached = attached.unwrap_or(inputs.attached);
+            match result {
+                Ok(_) => {
+                    inputs.last_success_ms = Some(now_ms);
+                    inputs.health = Health::Well;
+                    inputs.credentials_rejected = false;
+                    inputs.not_before_ms = None;
+                }
+                Err(error) => {
+                    inputs.health = Health::after(error.kind()).unwrap_or(inputs.health);
+                    inputs.credentials_rejected |= error.is_auth();
+                }
+            }
+        });
+    }
+}
+
+fn ended_abnormally() -> Error {
+    Error::new(ErrorKind::Internal, "the operation ended abnormally; what was durable stays")
+}
+
+fn finished(mut report: Report) -> Report {
+    if report.moved_rows() {
+        report.outcome = Outcome::Done;
+    }
+    report
+}
+
+#[cfg(feature = "http")]
+fn default_transport() -> Result<Arc<dyn Transport>> {
+    let transport = crate::transport::HttpTransport::new()
+        .map_err(|error| Error::with_source(ErrorKind::Network, error.to_string(), error))?;
+    Ok(Arc::new(transport))
+}
+
+#[cfg(not(feature = "http"))]
+fn default_transport() -> Result<Arc<dyn Transport>> {
+    let text = "no transport is configured, and this build has no HTTP of its own; set Config::transport";
+    Err(Error::new(ErrorKind::Configuration, text))
+}
+
+struct NoTokens;
+
+#[async_trait]
+impl TokenProvider for NoTokens {
+    async fn token(&self, _: TokenReason) -> Result<String, TokenError> {
+        Err(TokenError::Denied("no token provider is configured".into()))
+    }
+}

@@ -1,0 +1,70 @@
+//! When a running operation has to stop: its budget is spent, or the host cancelled it. Asked between durable steps.
+
+use super::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::Budget;
+use std::sync::{Mutex, PoisonError};
+
+/// The bounds of the operation that runs.
+#[derive(Debug, Default)]
+pub(super) struct Bounds(Mutex<Running>);
+
+#[derive(Debug, Default)]
+struct Running {
+    cancelled: bool,
+    until_ms: Option<i64>,
+    until_bytes: Option<i64>,
+    spent: bool,
+}
+
+impl Bounds {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// Begins an operation with a budget.
+    pub(crate) fn begin(&self, budget: Budget) {
+        let time = budget.time.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        *self.bounds.lock() = Running {
+            cancelled: false,
+            until_ms: time.map(|time| self.now_ms().saturating_add(time)),
+            until_bytes: budget.bytes.map(|bytes| self.bytes_so_far().saturating_add(bytes)),
+            spent: false,
+        };
+    }
+
+    /// Makes the running operation stop at its next boundary.
+    pub(crate) fn cancel(&self) {
+        self.bounds.lock().cancelled = true;
+    }
+
+    /// Whether the operation that ended was stopped by its budget.
+    pub(crate) fn spent_budget(&self) -> bool {
+        self.bounds.lock().spent
+    }
+
+    /// To be called where everything so far is durable and another run can go on.
+    pub(super) fn boundary(&self) -> Result<()> {
+        let (now_ms, bytes) = (self.now_ms(), self.bytes_so_far());
+        let mut running = self.bounds.lock();
+        if running.cancelled {
+            return Err(Error::new(
+                ErrorKind::Cancelled,
+                "the operation was cancelled; what was done is durable",
+            ));
+        }
+        running.spent |= running.until_ms.is_some_and(|until| now_ms >= until);
+        running.spent |= running.until_bytes.is_some_and(|until| bytes >= until);
+        if running.spent {
+            return Err(Error::new(ErrorKind::Cancelled, "the budget is spent; what was done is durable"));
+        }
+        Ok(())
+    }
+
+    fn bytes_so_far(&self) -> i64 {
+        let traffic = self.api.traffic();
+        traffic.bytes_up + traffic.bytes_down
+    }
+}
