@@ -3,7 +3,7 @@
 use crate::clock::{Clock, Rng, SystemClock, SystemRng};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::Progress;
-use crate::schema::SyncTable;
+use crate::schema::{SyncTable, UnknownColumns};
 use crate::sync::Resolver;
 use crate::transport::{TokenProvider, Transport};
 use std::path::PathBuf;
@@ -65,6 +65,7 @@ pub struct Config {
     pub(crate) resolver: Option<Arc<dyn Resolver>>,
     pub(crate) anonymous_rows: AnonymousRows,
     pub(crate) installation: Option<String>,
+    pub(crate) unknown_columns: UnknownColumns,
     pub(crate) limits: TransferLimits,
     pub(crate) progress: Option<ProgressListener>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
@@ -95,6 +96,7 @@ impl Config {
             resolver: None,
             anonymous_rows: AnonymousRows::default(),
             installation: None,
+            unknown_columns: UnknownColumns::default(),
             limits: TransferLimits::default(),
             progress: None,
             transport: None,
@@ -144,6 +146,13 @@ impl Config {
     #[must_use]
     pub fn installation(mut self, id: impl Into<String>) -> Self {
         self.installation = Some(id.into());
+        self
+    }
+
+    /// Sets what happens to columns that the server has and this version of the app lacks.
+    #[must_use]
+    pub fn unknown_columns(mut self, choice: UnknownColumns) -> Self {
+        self.unknown_columns = choice;
         self
     }
 

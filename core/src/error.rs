@@ -1,5 +1,6 @@
 //! The error of the public API: few kinds, and the data that an app acts on.
 
+use crate::protocol::payload::PayloadError;
 use crate::protocol::problem::{Problem, ProblemCode};
 use crate::storage::StorageError;
 use crate::transport::TransportError;
@@ -206,6 +207,10 @@ impl From<StorageError> for Error {
             StorageError::Schema(_) | StorageError::NewerLayout(..) | StorageError::Input(_) => {
                 ErrorKind::Configuration
             }
+            StorageError::Payload {
+                source: PayloadError::UnknownColumn(_) | PayloadError::MissingColumn(_),
+                ..
+            } => ErrorKind::TableMismatch,
             StorageError::Payload { .. }
             | StorageError::UnknownTable(_)
             | StorageError::Violation(_)

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::protocol::value::SqlValue;
-use crate::storage::Database;
 use crate::storage::host_sql::{self, QueryRows};
+use crate::storage::{Database, app_migration};
 use std::path::Path;
 
 /// A database that is owned and written to, but not synchronised.
@@ -35,6 +35,18 @@ impl LocalDatabase {
             .database
             .transaction(move |transaction| host_sql::execute_script(transaction, &feed, &sql))
             .await?)
+    }
+
+    /// Changes the app's schema: runs statements in one transaction in which foreign keys are not enforced, so that a
+    /// table can be rebuilt (created anew, filled, dropped and renamed) without taking along what refers to it.
+    /// Foreign keys are checked before it is committed, and the capture triggers of a table that was rebuilt under
+    /// its name are put back. Rows that the statements change are captured as any other local change.
+    ///
+    /// # Errors
+    /// SQLite's, or rows that refer to nothing afterwards; nothing was changed then.
+    pub async fn migrate(&self, sql: &str) -> Result<i64> {
+        let (sql, feed) = (sql.to_owned(), self.database.feed().clone());
+        Ok(self.database.write(move |connection| app_migration::run(connection, &feed, &sql)).await?)
     }
 
     /// Runs one statement for each list of arguments that `rows` yields, in one transaction; answers the number

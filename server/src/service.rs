@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// Names of GEN-A's feature flags that are on here (`docs/protocol.md` section 2).
-const FEATURES: [&str; 19] = [
+const FEATURES: [&str; 20] = [
     "bundle_push",
     "bundle_pull",
     "push_session_chunking",
@@ -36,6 +36,7 @@ const FEATURES: [&str; 19] = [
     "connect_lifecycle",
     "scope_initialization_leases",
     "bundle_change_watch",
+    "snapshot_tables",
 ];
 
 /// One wire generation on a store. Clones share it.

@@ -6,6 +6,7 @@ mod automatic;
 mod configuration;
 mod conflicts;
 mod copies;
+mod evolution;
 mod local;
 mod merge;
 mod observation;

@@ -66,10 +66,11 @@ impl Client {
     pub async fn open(config: Config) -> Result<Self> {
         let database = Arc::new(Database::open(&config.path).await?);
         let (schema_name, tables) = (config.schema.clone(), config.tables.clone());
+        let unknown_columns = config.unknown_columns;
         let checked = database
             .write(move |connection| {
                 migrations::layout(connection)?;
-                Ok(schema::validate(&schema_name, &tables, &catalog::read(connection)?)?)
+                Ok(schema::validate(&schema_name, &tables, unknown_columns, &catalog::read(connection)?)?)
             })
             .await?;
         let marker = installation::marker(&config.path, config.installation.as_deref())?;

@@ -390,6 +390,9 @@ pub struct SnapshotSessionRequest {
     /// Present where the source is replaced with the snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_replacement: Option<SourceReplacement>,
+    /// Only these tables, as `schema.table`; only to servers with the feature `snapshot_tables`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<String>>,
 }
 
 /// Replacement of a source (`docs/protocol.md` section 7).

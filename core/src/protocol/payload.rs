@@ -6,6 +6,7 @@ use super::value::{self, ColumnKind, SqlValue, ValueError};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A column as the wire sees it.
@@ -77,26 +78,9 @@ pub fn decode(
     columns: &[WireColumn],
     json: &str,
 ) -> Result<Vec<SqlValue>, PayloadError> {
-    let Members(members) = serde_json::from_str(json).map_err(|_| PayloadError::NotAnObject)?;
-    let mut values: Vec<Option<SqlValue>> = vec![None; columns.len()];
-    for (position, (name, raw)) in members.iter().enumerate() {
-        // Servers send columns in a fixed order more often than not, so look at the same place first.
-        let index = match columns.get(position) {
-            Some(column) if column.name == *name => position,
-            _ => columns.iter().position(|column| column.name == *name).ok_or_else(|| {
-                if name == RESERVED_SCOPE_COLUMN {
-                    PayloadError::ReservedColumn
-                } else {
-                    PayloadError::UnknownColumn(name.clone().into_owned())
-                }
-            })?,
-        };
-        if values[index].is_some() {
-            return Err(PayloadError::DuplicateColumn(columns[index].name.clone()));
-        }
-        let value = value::decode(generation, columns[index].kind, raw)
-            .map_err(|source| PayloadError::Value { column: columns[index].name.clone(), source })?;
-        values[index] = Some(value);
+    let (values, extra) = decode_known(generation, columns, json)?;
+    if let Some((name, _)) = extra.into_iter().next() {
+        return Err(PayloadError::UnknownColumn(name));
     }
     values
         .into_iter()
@@ -105,23 +89,74 @@ pub fn decode(
         .collect()
 }
 
-/// Appends the payload of a row as compact JSON, in the order of `columns`; sorted columns make it
-/// canonical in GEN-B.
+/// Members of a payload that are no column here, by name, as JSON text.
+pub type ExtraMembers = BTreeMap<String, String>;
+
+/// Reads a payload that may have other columns too, and lack some: values in the order of `columns`, `None` where the
+/// payload lacks the column, and the members that are no column.
+pub fn decode_known(
+    generation: WireGeneration,
+    columns: &[WireColumn],
+    json: &str,
+) -> Result<(Vec<Option<SqlValue>>, ExtraMembers), PayloadError> {
+    let Members(members) = serde_json::from_str(json).map_err(|_| PayloadError::NotAnObject)?;
+    let mut values: Vec<Option<SqlValue>> = vec![None; columns.len()];
+    let mut extra = ExtraMembers::new();
+    for (position, (name, raw)) in members.iter().enumerate() {
+        // Servers send columns in a fixed order more often than not, so look at the same place first.
+        let index = match columns.get(position) {
+            Some(column) if column.name == *name => position,
+            _ => match columns.iter().position(|column| column.name == *name) {
+                Some(index) => index,
+                None if name == RESERVED_SCOPE_COLUMN => return Err(PayloadError::ReservedColumn),
+                None => {
+                    let name = name.clone().into_owned();
+                    if extra.insert(name.clone(), raw.get().to_owned()).is_some() {
+                        return Err(PayloadError::DuplicateColumn(name));
+                    }
+                    continue;
+                }
+            },
+        };
+        if values[index].is_some() {
+            return Err(PayloadError::DuplicateColumn(columns[index].name.clone()));
+        }
+        let value = value::decode(generation, columns[index].kind, raw)
+            .map_err(|source| PayloadError::Value { column: columns[index].name.clone(), source })?;
+        values[index] = Some(value);
+    }
+    Ok((values, extra))
+}
+
+/// Appends the payload of a row as compact JSON, in the order of `columns` with `extra` between them; sorted columns
+/// make it canonical in GEN-B.
 pub fn encode<'a>(
     generation: WireGeneration,
     columns: impl IntoIterator<Item = &'a WireColumn>,
     values: impl IntoIterator<Item = &'a SqlValue>,
+    extra: &ExtraMembers,
     out: &mut String,
 ) -> Result<(), PayloadError> {
-    out.push('{');
-    for (index, (column, value)) in columns.into_iter().zip(values).enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        value::encode_text(&column.name, out);
+    let mut extra = extra.iter().peekable();
+    let mut separator = '{';
+    let mut member = |name: &str, out: &mut String| {
+        out.push(separator);
+        separator = ',';
+        value::encode_text(name, out);
         out.push(':');
+    };
+    for (column, value) in columns.into_iter().zip(values) {
+        while let Some((name, json)) = extra.next_if(|(name, _)| **name < column.name) {
+            member(name, out);
+            out.push_str(json);
+        }
+        member(&column.name, out);
         value::encode(generation, column.kind, value, out)
             .map_err(|source| PayloadError::Value { column: column.name.clone(), source })?;
+    }
+    for (name, json) in extra {
+        member(name, out);
+        out.push_str(json);
     }
     out.push('}');
     Ok(())

@@ -33,6 +33,8 @@ pub struct CatalogColumn {
     pub not_null: bool,
     /// Position in the primary key from 1; 0 outside of it.
     pub primary_key_position: i64,
+    /// Its default as SQL, where it has one.
+    pub default_sql: Option<String>,
     /// Whether the column is generated, so neither stored by the app nor sent.
     pub generated: bool,
 }

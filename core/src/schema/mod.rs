@@ -10,6 +10,6 @@ pub use annotation::{AnnotationError, annotated_tables};
 pub use catalog::{Catalog, CatalogColumn, CatalogForeignKey, CatalogTable};
 pub use table::{
     ColumnRule, ConflictPolicy, DeleteAction, KeyKind, ManagedSchema, ManagedTable, Reference, SyncTable,
-    TableId,
+    TableId, UnknownColumns,
 };
 pub use validate::{SchemaError, validate};

@@ -3,7 +3,8 @@
 use crate::protocol::message::TableSpec;
 use crate::protocol::payload::WireColumn;
 use crate::protocol::value::{SqlValue, ValueError};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
 use uuid::Uuid;
 
 /// Who wins where a local change meets a change of another device on the same row.
@@ -193,6 +194,9 @@ pub struct ManagedTable {
     pub key_nullable: bool,
     /// Foreign keys to managed tables.
     pub references: Vec<Reference>,
+    /// What a column holds that a row of the server lacks, in the order of `columns`: its default, or NULL; `None`
+    /// where it may not be NULL. Read only where [`ManagedSchema::unknown_columns`] allows rows that lack columns.
+    pub absent: Vec<Option<SqlValue>>,
     /// Conflict policy.
     pub policy: ConflictPolicy,
     /// The rule of each column, in the order of `columns`.
@@ -220,6 +224,21 @@ pub struct ManagedSchema {
     pub name: String,
     /// Tables in dependency order.
     pub tables: Vec<Arc<ManagedTable>>,
+    /// What happens to columns that only the server has.
+    pub unknown_columns: UnknownColumns,
+    /// Tables of the server that are not configured here and whose rows are passed over.
+    pub(crate) ignored: Arc<RwLock<BTreeSet<String>>>,
+}
+
+/// What happens to columns of the server that this version of the app lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownColumns {
+    /// Sync stops with [`ErrorKind::TableMismatch`](crate::ErrorKind::TableMismatch); nothing is lost.
+    #[default]
+    Refuse,
+    /// Their values are kept by row, sent back unchanged with every change of the row, and moved into the column once
+    /// the app has it. A row of the server may lack columns too, and takes their defaults here.
+    Keep,
 }
 
 impl ManagedSchema {
@@ -234,6 +253,16 @@ impl ManagedSchema {
             return None;
         }
         self.tables.iter().find(|candidate| candidate.name == table)
+    }
+
+    /// Whether rows of a table are passed over.
+    pub(crate) fn ignores(&self, schema: &str, table: &str) -> bool {
+        schema == self.name && self.ignored.read().unwrap_or_else(PoisonError::into_inner).contains(table)
+    }
+
+    /// Names the tables whose rows are passed over.
+    pub(crate) fn ignore(&self, tables: BTreeSet<String>) {
+        *self.ignored.write().unwrap_or_else(PoisonError::into_inner) = tables;
     }
 
     /// The tables as the server should have them registered.

@@ -5,7 +5,7 @@ use super::catalog::{Catalog, CatalogColumn, CatalogTable};
 use super::order::parents_first;
 use super::table::{
     ColumnRule, ConflictPolicy, DeleteAction, KeyKind, ManagedSchema, ManagedTable, Reference, SyncTable,
-    TableId,
+    TableId, UnknownColumns,
 };
 use crate::protocol::payload::WireColumn;
 use crate::protocol::validate::RESERVED_SCOPE_COLUMN;
@@ -29,7 +29,12 @@ macro_rules! demand {
 }
 
 /// Checks the configured tables against the catalog and describes them, parents before children.
-pub fn validate(schema: &str, tables: &[SyncTable], catalog: &Catalog) -> Result<ManagedSchema, SchemaError> {
+pub fn validate(
+    schema: &str,
+    tables: &[SyncTable],
+    unknown_columns: UnknownColumns,
+    catalog: &Catalog,
+) -> Result<ManagedSchema, SchemaError> {
     demand!(
         !schema.trim().is_empty(),
         "the schema name is empty; set `schema` to the server's schema, for example \"business\""
@@ -43,7 +48,7 @@ pub fn validate(schema: &str, tables: &[SyncTable], catalog: &Catalog) -> Result
     let managed =
         tables.iter().map(|table| describe(table, tables, catalog)).collect::<Result<Vec<_>, _>>()?;
     let tables = parents_first(managed).into_iter().map(Arc::new).collect();
-    Ok(ManagedSchema { name: schema.to_owned(), tables })
+    Ok(ManagedSchema { name: schema.to_owned(), tables, unknown_columns, ignored: Arc::default() })
 }
 
 fn check_registration(table: &SyncTable) -> Result<(), SchemaError> {
@@ -115,6 +120,7 @@ fn describe(table: &SyncTable, all: &[SyncTable], catalog: &Catalog) -> Result<M
         key_index,
         key_kind,
         references,
+        absent: Vec::new(),
         policy: table.policy,
         rules,
         keeps_base: table.keep_base || table.policy == ConflictPolicy::Merge,

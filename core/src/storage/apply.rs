@@ -7,8 +7,10 @@ use super::base_images::{self, Base};
 use super::error::{Result, StorageError};
 use super::refused_rows::{self, Refusal, RefusedReason};
 use super::row_state::{self, RowState};
-use super::{dirty_rows, rows};
+use super::rows::{self, ServerRow};
+use super::{dirty_rows, kept_columns};
 use crate::protocol::ids::RowVersion;
+use crate::protocol::payload::ExtraMembers;
 use crate::protocol::value::SqlValue;
 use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
 use rusqlite::{ErrorCode, Transaction};
@@ -135,13 +137,14 @@ impl<'a> Applier<'a> {
         wire_key: &str,
         key: &SqlValue,
         version: RowVersion,
-        server: Option<Vec<SqlValue>>,
+        server: Option<ServerRow>,
         arbiter: &mut dyn Arbiter,
     ) -> Result<()> {
         let state = row_state::get(self.transaction, table.id, key)?;
         if state.version >= version {
             return Ok(());
         }
+        let server = self.keep_extra(table, key, server)?;
         self.side_effects.remove(&(table.id, wire_key.to_owned()));
         let next = RowState { version, deleted: server.is_none() };
         let dirty =
@@ -150,6 +153,19 @@ impl<'a> Applier<'a> {
             return self.accept(table, key, next, server.as_deref());
         };
         self.meet(table, wire_key, key, next, last_change, server, arbiter)
+    }
+
+    /// Keeps what the server's row has beyond the table's columns; whoever wins, it is the server's.
+    pub(crate) fn keep_extra(
+        &self,
+        table: &ManagedTable,
+        key: &SqlValue,
+        server: Option<ServerRow>,
+    ) -> Result<Option<Vec<SqlValue>>> {
+        let none = ExtraMembers::new();
+        let extra = server.as_ref().map_or(&none, |server| &server.extra);
+        kept_columns::set(self.transaction, self.schema, table.id, key, extra)?;
+        Ok(server.map(|server| server.values))
     }
 
     /// A dirty row meets the server's: equal rows need no decision, others are decided and resolved.

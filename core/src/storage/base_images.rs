@@ -4,7 +4,7 @@
 use super::error::Result;
 use super::{quote, rows};
 use crate::protocol::value::SqlValue;
-use crate::schema::{ManagedSchema, ManagedTable};
+use crate::schema::{ManagedSchema, ManagedTable, TableId};
 use rusqlite::{Connection, OptionalExtension, Transaction, params_from_iter};
 
 /// What is known of the row that a local change was made on.
@@ -54,6 +54,12 @@ pub(crate) fn install(transaction: &Transaction<'_>, table: &ManagedTable) -> Re
         }
     }
     Ok(())
+}
+
+/// Drops the base images of a table that is no longer configured.
+pub(crate) fn remove(transaction: &Transaction<'_>, table: TableId) -> Result<()> {
+    let name = quote(&format!("_rowtide_base_{}", table.0));
+    Ok(transaction.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?)
 }
 
 /// Statement of a trigger: there was no row `NEW` before. Not `OR IGNORE`: the host's own `OR REPLACE` would

@@ -13,6 +13,7 @@ use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, TableId};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde_json::value::RawValue;
 
 /// How far a page was applied.
 #[derive(Debug)]
@@ -117,13 +118,17 @@ fn apply_bundle(
 ) -> Result<Applied> {
     let mut applier = Applier::begin(transaction, schema, now_ms)?;
     for row in &bundle.rows {
+        if schema.ignores(&row.schema, &row.table) {
+            continue;
+        }
         let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;
-        let values = row.payload.map(|raw| rows::decode_payload(generation, table, raw.get())).transpose()?;
-        if values.as_ref().is_some_and(|values| values[table.key_index] != key) {
+        let decode = |raw: &RawValue| rows::decode_payload(generation, schema, table, raw.get());
+        let server = row.payload.map(decode).transpose()?;
+        if server.as_ref().is_some_and(|server| server.values[table.key_index] != key) {
             let text = format!("the server sent a row of table {} whose payload has another key", table.name);
             return Err(StorageError::Violation(text));
         }
-        applier.row(table, &row.key.value, &key, row.row_version, values, arbiter)?;
+        applier.row(table, &row.key.value, &key, row.row_version, server, arbiter)?;
     }
     applier.finish()
 }
@@ -161,7 +166,9 @@ pub(crate) fn meet_conflict(
     let state = row_state::get(&transaction, table.id, &key)?;
     if state.version < next.version || (next.version.0 == 0 && state.version.0 > 0) {
         let server = conflict.server_row.as_ref().filter(|_| !next.deleted);
-        let server = server.map(|raw| rows::decode_payload(generation, table, raw.get())).transpose()?;
+        let server =
+            server.map(|raw| rows::decode_payload(generation, schema, table, raw.get())).transpose()?;
+        let server = applier.keep_extra(table, &key, server)?;
         match dirty_rows::last_change(&transaction, table.id, &key)? {
             Some(last_change) => {
                 applier.meet(table, &conflict.key.value, &key, next, last_change, server, arbiter)?;

@@ -26,7 +26,7 @@ pub(crate) fn read(connection: &Connection) -> Result<Catalog> {
 
 fn columns(connection: &Connection, table: &str) -> Result<Vec<CatalogColumn>> {
     let mut statement = connection.prepare_cached(
-        "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid",
+        "SELECT name, type, \"notnull\", pk, hidden, dflt_value FROM pragma_table_xinfo(?1) ORDER BY cid",
     )?;
     let columns = statement.query_map([table], |row| {
         Ok(CatalogColumn {
@@ -35,6 +35,7 @@ fn columns(connection: &Connection, table: &str) -> Result<Vec<CatalogColumn>> {
             not_null: row.get(2)?,
             primary_key_position: row.get(3)?,
             generated: row.get::<_, i64>(4)? != 0,
+            default_sql: row.get(5)?,
         })
     })?;
     Ok(columns.collect::<rusqlite::Result<_>>()?)

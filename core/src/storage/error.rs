@@ -28,7 +28,7 @@ pub(crate) enum StorageError {
         source: std::io::Error,
     },
     /// A row of the server that the local table cannot take.
-    #[error("the server's row for table {table} does not fit: {source}")]
+    #[error("the server's row for table {table} does not fit: {source}{}", advice(source))]
     Payload {
         /// Which table.
         table: String,
@@ -59,6 +59,18 @@ pub(crate) enum StorageError {
     /// A host transaction outlived its deadline.
     #[error("the transaction passed its deadline of {0} ms and was rolled back")]
     TransactionExpired(u128),
+}
+
+fn advice(error: &PayloadError) -> &'static str {
+    match error {
+        PayloadError::UnknownColumn(_) => {
+            "; update the app, or set unknown_columns to keep, which carries such values through"
+        }
+        PayloadError::MissingColumn(_) => {
+            "; update the server, or set unknown_columns to keep, which fills in the column's default"
+        }
+        _ => "",
+    }
 }
 
 pub(crate) type Result<T, E = StorageError> = std::result::Result<T, E>;

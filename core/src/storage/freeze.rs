@@ -3,7 +3,7 @@
 use super::error::{Result, StorageError};
 use super::outbox::Outbox;
 use super::refused_rows::{Refusal, RefusedReason};
-use super::{attachment, closure, dirty_rows, quote, rows};
+use super::{attachment, closure, dirty_rows, kept_columns, quote, rows};
 use crate::protocol::hash::{BundleHasher, HashedRow};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::message::RowOp;
@@ -153,9 +153,15 @@ impl Freezing<'_> {
             let op = if version > 0 && !deleted { RowOp::Update } else { RowOp::Insert };
             let values = rows::values(table, row, 4)?;
             let mut json = String::new();
-            let encoded = values.and_then(|values| {
-                payload::encode(self.generation, &table.columns, &values, &mut json).map(|()| values)
-            });
+            let encoded = match values {
+                Ok(values) => {
+                    let extra =
+                        kept_columns::get(self.transaction, self.schema, table.id, &values[table.key_index])?;
+                    payload::encode(self.generation, &table.columns, &values, &extra, &mut json)
+                        .map(|()| values)
+                }
+                Err(error) => Err(error),
+            };
             match encoded {
                 Ok(values) => {
                     let key = &values[table.key_index];

@@ -55,7 +55,7 @@ pub(crate) fn bind(transaction: &Transaction<'_>, marker: Option<&str>) -> Resul
             operation::finish(transaction)?;
             operation::start(transaction, &OperationKind::Rebuild, "copied")?;
         }
-        Some(OperationKind::RemoteReplace { .. } | OperationKind::Rebuild) => {
+        Some(OperationKind::RemoteReplace { .. } | OperationKind::Rebuild | OperationKind::AddTables) => {
             operation::set_session(transaction, None)?;
         }
         None => {}

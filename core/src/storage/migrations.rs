@@ -1,10 +1,10 @@
 //! Installs Rowtide's tables in a database and binds the configured tables to it, in one transaction.
 
 use super::error::{Result, StorageError};
-use super::{attachment, base_images, quote, triggers};
+use super::{attachment, managed_tables};
 use crate::protocol::ids::SourceId;
-use crate::schema::{ManagedSchema, ManagedTable, TableId};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use crate::schema::ManagedSchema;
+use rusqlite::{Connection, Transaction};
 use std::sync::Arc;
 
 /// What each layout adds to the one before it.
@@ -33,11 +33,12 @@ pub(crate) fn layout(connection: &Connection) -> Result<Option<i64>> {
 pub(crate) fn install(transaction: &Transaction<'_>, schema: &ManagedSchema) -> Result<ManagedSchema> {
     upgrade(transaction)?;
     transaction.execute("UPDATE _rowtide_apply SET applying = 0 WHERE applying <> 0", [])?;
-    let mut numbered = Vec::with_capacity(schema.tables.len());
+    managed_tables::retire_removed(transaction, schema)?;
+    let mut tables = Vec::with_capacity(schema.tables.len());
     for table in &schema.tables {
-        numbered.push(Arc::new(install_table(transaction, table)?));
+        tables.push(Arc::new(managed_tables::install(transaction, table)?));
     }
-    Ok(ManagedSchema { name: schema.name.clone(), tables: numbered })
+    Ok(ManagedSchema { tables, ..schema.clone() })
 }
 
 /// Brings the layout up to date, from whichever version the database has.
@@ -56,65 +57,43 @@ fn upgrade(transaction: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-fn install_table(transaction: &Transaction<'_>, table: &ManagedTable) -> Result<ManagedTable> {
-    let known: Option<(i64, String)> = transaction
-        .query_row(
-            "SELECT table_id, key_column FROM _rowtide_tables WHERE table_name = ?1",
-            [&table.name],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    let mut table = table.clone();
-    match known {
-        Some((id, key)) => {
-            if !key.eq_ignore_ascii_case(table.key_column()) {
-                let text = format!(
-                    "the sync key of table {} was {key} and is now {}; a key cannot be renamed once rows \
-                     carry it, restore the name",
-                    table.name,
-                    table.key_column()
-                );
-                return Err(crate::schema::SchemaError(text).into());
-            }
-            table.id = TableId(id);
-            base_images::install(transaction, &table)?;
-            triggers::install(transaction, &table)?;
-        }
-        None => {
-            transaction.execute(
-                "INSERT INTO _rowtide_tables (table_name, key_column) VALUES (?1, ?2)",
-                [&table.name, table.key_column()],
-            )?;
-            table.id = TableId(transaction.last_insert_rowid());
-            check_existing_keys(transaction, &table)?;
-            base_images::install(transaction, &table)?;
-            triggers::install(transaction, &table)?;
-            let (name, key) = (quote(&table.name), quote(table.key_column()));
-            transaction.execute(
-                &format!("INSERT INTO _rowtide_change_log (table_id, key) SELECT ?1, {key} FROM {name}"),
-                [table.id.0],
-            )?;
-        }
-    }
-    Ok(table)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{SyncTable, UnknownColumns, validate};
+    use crate::storage::{catalog, dirty_rows, refused_rows};
 
-fn check_existing_keys(transaction: &Transaction<'_>, table: &ManagedTable) -> Result<()> {
-    let (name, key) = (quote(&table.name), quote(table.key_column()));
-    let unfit = match table.key_kind {
-        crate::schema::KeyKind::Text => format!("typeof({key}) <> 'text'"),
-        crate::schema::KeyKind::Uuid => format!("typeof({key}) <> 'blob' OR length({key}) <> 16"),
-    };
-    let count: i64 =
-        transaction.query_row(&format!("SELECT count(*) FROM {name} WHERE {unfit}"), [], |row| row.get(0))?;
-    if count > 0 {
-        let text = format!(
-            "table {} has {count} rows whose key {} is NULL or not of its declared type; give them keys \
-             before opening the database for sync",
-            table.name,
-            table.key_column()
-        );
-        return Err(crate::schema::SchemaError(text).into());
+    #[test]
+    fn a_database_of_the_first_layout_is_brought_up_to_date_with_everything_that_it_held() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        connection.execute_batch("CREATE TABLE t (id TEXT PRIMARY KEY NOT NULL, x REAL)").expect("a table");
+        connection.execute_batch(LAYOUTS[0]).expect("the first layout");
+        connection
+            .execute_batch(
+                "INSERT INTO t VALUES ('dirty', 1.0), ('sent', 2.0), ('refused', 9e999);
+                 INSERT INTO _rowtide_tables VALUES (1, 't', 'id');
+                 INSERT INTO _rowtide_attachment (singleton, source_id, next_source_bundle_id, user_id)
+                 VALUES (1, 'source-1', 5, 'ada');
+                 INSERT INTO _rowtide_dirty_rows VALUES (1, 'dirty', 1, 1);
+                 INSERT INTO _rowtide_outbox VALUES (1, 'source-1', 5, 1, 'hash', NULL);
+                 INSERT INTO _rowtide_outbox_rows VALUES (0, 1, 'sent', 'sent', 'INSERT', 0, '{}', 2);
+                 INSERT INTO _rowtide_refused_rows VALUES (1, 'refused', 'invalid_value', 'no', NULL, 7);",
+            )
+            .expect("what it held");
+        let found = catalog::read(&connection).expect("the catalog");
+        let schema =
+            validate("s", &[SyncTable::new("t").key("id")], UnknownColumns::Refuse, &found).expect("valid");
+        let transaction = connection.transaction().expect("a transaction");
+        let schema = install(&transaction, &schema).expect("the upgrade");
+        assert_eq!(layout(&transaction).expect("a layout"), Some(NEWEST));
+        let kept = attachment::load(&transaction).expect("an attachment");
+        assert_eq!((kept.source_id.as_str(), kept.next_source_bundle_id.0), ("source-1", 5));
+        assert_eq!(dirty_rows::pending(&transaction, &schema).expect("a count"), 2);
+        let inbox = refused_rows::list(&transaction, &schema).expect("the inbox");
+        assert_eq!((inbox[0].key.as_str(), inbox[0].in_table), ("refused", true));
+        let last: i64 = transaction
+            .query_row("SELECT last_change FROM _rowtide_outbox_rows", [], |row| row.get(0))
+            .expect("the frozen row");
+        assert_eq!(last, 2);
     }
-    Ok(())
 }

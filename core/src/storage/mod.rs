@@ -3,6 +3,7 @@
 //! A function that must be atomic takes a `&Transaction`; one that only reads takes a `&Connection`.
 //! No network call, host callback or wait happens inside a write transaction.
 
+pub(crate) mod app_migration;
 pub(crate) mod apply;
 pub(crate) mod attachment;
 pub(crate) mod base_images;
@@ -20,6 +21,8 @@ pub(crate) mod host_sql;
 pub(crate) mod host_transaction;
 pub(crate) mod installation;
 pub(crate) mod integrity;
+pub(crate) mod kept_columns;
+pub(crate) mod managed_tables;
 pub(crate) mod migrations;
 pub(crate) mod operation;
 pub(crate) mod outbox;

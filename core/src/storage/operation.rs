@@ -13,6 +13,8 @@ pub(crate) enum OperationKind {
     RemoteReplace { user: String },
     /// The checkpoint is of no use any more; the source stays.
     Rebuild,
+    /// Tables were configured since the last download; only their rows are taken.
+    AddTables,
     /// The source is of no use any more and is replaced by a reserved one.
     SourceRecovery { reason: ReplacementReason, replacement: SourceId },
 }
@@ -54,6 +56,7 @@ pub(crate) fn start(transaction: &Transaction<'_>, kind: &OperationKind, reason:
     let (name, user, replacement, reason) = match kind {
         OperationKind::RemoteReplace { user } => ("remote_replace", Some(user.as_str()), None, reason),
         OperationKind::Rebuild => ("rebuild", None, None, reason),
+        OperationKind::AddTables => ("add_tables", None, None, reason),
         OperationKind::SourceRecovery { reason, replacement } => {
             ("source_recovery", None, Some(replacement.as_str()), reason_name(*reason))
         }
@@ -83,6 +86,7 @@ pub(crate) fn load(connection: &Connection) -> Result<Option<Operation>> {
                     replacement: SourceId::parse(&row.get::<_, String>(3)?)
                         .ok_or(rusqlite::Error::InvalidQuery)?,
                 },
+                "add_tables" => OperationKind::AddTables,
                 _ => OperationKind::Rebuild,
             };
             let snapshot_id: Option<String> = row.get(4)?;

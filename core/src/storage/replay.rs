@@ -4,7 +4,7 @@ use super::apply::{Applied, Applier};
 use super::error::{Result, StorageError};
 use super::refused_rows::{self, Refusal, RefusedReason};
 use super::row_state::{self, RowState};
-use super::{attachment, base_images, commits, dirty_rows, outbox, rows, stage};
+use super::{attachment, base_images, commits, dirty_rows, kept_columns, outbox, rows, stage};
 use crate::protocol::hash::{BundleHasher, HashedRow};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::message::{CommittedBundle, RowOp};
@@ -76,8 +76,10 @@ fn rebase_edited(
         let mut found = statement.query([table.id.0])?;
         while let Some(row) = found.next()? {
             let payload = row.get_ref(1)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-            let values = payload.map(|json| rows::decode_payload(generation, table, json)).transpose()?;
-            base_images::set(transaction, table, &rows::key(row, 0)?, values.as_deref())?;
+            let server =
+                payload.map(|json| rows::decode_payload(generation, schema, table, json)).transpose()?;
+            let values = server.as_ref().map(|server| &*server.values);
+            base_images::set(transaction, table, &rows::key(row, 0)?, values)?;
         }
     }
     Ok(())
@@ -101,7 +103,9 @@ pub(crate) fn replay_staged(
             if row_state::get(transaction, table.id, &row.key)?.version >= row.version {
                 return Ok(());
             }
-            let values = row.payload.map(|json| rows::decode_payload(generation, table, json)).transpose()?;
+            let server =
+                row.payload.map(|json| rows::decode_payload(generation, schema, table, json)).transpose()?;
+            let values = applier.keep_extra(table, &row.key, server)?;
             if dirty_rows::last_change(transaction, table.id, &row.key)?.is_some() {
                 base_images::set(transaction, table, &row.key, values.as_deref())?;
                 return row_state::set(transaction, table.id, &row.key, state);
@@ -153,7 +157,9 @@ pub(crate) fn stage_holds_outbox(
         }
         let values = |index: usize| -> Result<Option<Vec<SqlValue>>> {
             let payload = row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-            payload.map(|json| rows::decode_payload(generation, table, json)).transpose()
+            let server =
+                payload.map(|json| rows::decode_payload(generation, schema, table, json)).transpose()?;
+            Ok(server.map(|server| server.values))
         };
         if values(3)? != values(4)? {
             return Ok(false);
@@ -163,6 +169,7 @@ pub(crate) fn stage_holds_outbox(
 }
 
 fn finish(transaction: &Transaction<'_>, schema: &ManagedSchema, bundle: &CommittedBundle) -> Result<()> {
+    kept_columns::forget_deleted(transaction)?;
     outbox::clear(transaction)?;
     base_images::sweep(transaction, schema)?;
     commits::forget_settled(transaction)?;

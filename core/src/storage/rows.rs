@@ -2,10 +2,10 @@
 
 use super::error::{Result, StorageError};
 use super::quote;
-use crate::protocol::payload::{self, PayloadError};
+use crate::protocol::payload::{self, ExtraMembers, PayloadError};
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::{SqlValue, ValueError};
-use crate::schema::ManagedTable;
+use crate::schema::{ManagedSchema, ManagedTable, UnknownColumns};
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params_from_iter};
 
@@ -129,12 +129,33 @@ pub(crate) fn delete(
     Ok(transaction.prepare_cached(&sql)?.execute([row_key])? > 0)
 }
 
-/// Reads a payload of the server into values of the table.
+/// A row of the server.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ServerRow {
+    /// In the table's column order.
+    pub(crate) values: Vec<SqlValue>,
+    /// Members that are no column here.
+    pub(crate) extra: ExtraMembers,
+}
+
+/// Reads a payload of the server.
 pub(crate) fn decode_payload(
     generation: WireGeneration,
+    schema: &ManagedSchema,
     table: &ManagedTable,
     json: &str,
-) -> Result<Vec<SqlValue>> {
-    payload::decode(generation, &table.columns, json)
-        .map_err(|source| StorageError::Payload { table: table.name.clone(), source })
+) -> Result<ServerRow> {
+    let misfit = |source| StorageError::Payload { table: table.name.clone(), source };
+    if schema.unknown_columns == UnknownColumns::Refuse {
+        let values = payload::decode(generation, &table.columns, json).map_err(misfit)?;
+        return Ok(ServerRow { values, extra: ExtraMembers::new() });
+    }
+    let (found, extra) = payload::decode_known(generation, &table.columns, json).map_err(misfit)?;
+    let mut values = Vec::with_capacity(found.len());
+    for (index, value) in found.into_iter().enumerate() {
+        let value = value.or_else(|| table.absent.get(index).cloned().flatten());
+        let missing = || misfit(PayloadError::MissingColumn(table.columns[index].name.clone()));
+        values.push(value.ok_or_else(missing)?);
+    }
+    Ok(ServerRow { values, extra })
 }

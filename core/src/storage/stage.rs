@@ -4,12 +4,12 @@ use super::apply::{Applied, Applier, Arbiter, Rehearsal};
 use super::error::{Result, StorageError};
 use super::operation::{self, OperationKind};
 use super::row_state;
-use super::{attachment, dirty_rows, integrity, rows};
+use super::{attachment, dirty_rows, integrity, managed_tables, rows};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::message::{RowOp, SnapshotSession, WireKey};
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
-use crate::schema::{ManagedSchema, ManagedTable};
+use crate::schema::{ManagedSchema, ManagedTable, TableId};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::sync::Arc;
 
@@ -108,8 +108,12 @@ pub(crate) fn apply_session(
     if staged.is_none() {
         return Err(StorageError::Violation("the staged snapshot is not the one that was downloaded".into()));
     }
+    let only = match kind {
+        OperationKind::AddTables => Some(managed_tables::to_hydrate(&transaction)?),
+        _ => None,
+    };
     let mut rehearsal = Rehearsal::of(arbiter);
-    let outcome = apply_snapshot(&transaction, schema, generation, &mut rehearsal, now_ms);
+    let outcome = apply_snapshot(&transaction, schema, generation, only.as_deref(), &mut rehearsal, now_ms);
     if rehearsal.undecided {
         return Err(StorageError::Undecided);
     }
@@ -123,43 +127,48 @@ pub(crate) fn apply_session(
         }
         applied => applied?,
     };
-    attachment::set_checkpoint(&transaction, session.snapshot_bundle_seq)?;
+    if *kind != OperationKind::AddTables {
+        attachment::set_checkpoint(&transaction, session.snapshot_bundle_seq)?;
+    }
+    managed_tables::set_hydrated(&transaction)?;
     match kind {
         OperationKind::RemoteReplace { user } => attachment::attach(&transaction, user, &schema.name, None)?,
         OperationKind::SourceRecovery { replacement, .. } => {
             attachment::replace_source(&transaction, replacement)?
         }
-        OperationKind::Rebuild => {}
+        OperationKind::Rebuild | OperationKind::AddTables => {}
     }
     operation::finish(&transaction)?;
     integrity::commit(transaction, schema, now_ms)?;
     Ok(applied)
 }
 
-/// Makes the managed tables equal to the staged snapshot, local intent aside: rows that are gone at the
+/// Makes the managed tables, or only some, equal to the staged snapshot, local intent aside: rows that are gone at the
 /// server go, rows that differ are written, dirty rows meet the arbiter.
 fn apply_snapshot(
     transaction: &Transaction<'_>,
     schema: &ManagedSchema,
     generation: WireGeneration,
+    only: Option<&[TableId]>,
     arbiter: &mut dyn Arbiter,
     now_ms: i64,
 ) -> Result<Applied> {
+    let covered = |table: &&Arc<ManagedTable>| only.is_none_or(|only| only.contains(&table.id));
     let mut applier = Applier::begin(transaction, schema, now_ms)?;
-    for table in schema.tables.iter().rev() {
+    for table in schema.tables.iter().rev().filter(covered) {
         remove_missing(transaction, table, &mut applier, arbiter)?;
     }
-    for table in &schema.tables {
+    for table in schema.tables.iter().filter(covered) {
         for_each(transaction, table, |row| {
             let json = row.payload.ok_or(rusqlite::Error::InvalidQuery)?;
-            let values = rows::decode_payload(generation, table, json)?;
-            if values[table.key_index] != row.key {
+            let server = rows::decode_payload(generation, schema, table, json)?;
+            if server.values[table.key_index] != row.key {
                 let text =
                     format!("the server sent a row of table {} whose payload has another key", table.name);
                 return Err(StorageError::Violation(text));
             }
             let wire_key = table.key_kind.to_wire(&row.key).unwrap_or_default();
-            applier.row(table, &wire_key, &row.key, row.version, Some(values), arbiter)
+            applier.row(table, &wire_key, &row.key, row.version, Some(server), arbiter)
         })?;
     }
     let applied = applier.finish()?;

@@ -5,7 +5,7 @@
 
 use super::error::Result;
 use super::{base_images, quote};
-use crate::schema::{KeyKind, ManagedTable};
+use crate::schema::{KeyKind, ManagedTable, TableId};
 use rusqlite::{OptionalExtension, Transaction};
 
 /// Installs the triggers of a table, and replaces those that read differently from what is wanted.
@@ -18,6 +18,20 @@ pub(crate) fn install(transaction: &Transaction<'_>, table: &ManagedTable) -> Re
         if existing.as_deref() != Some(&sql) {
             transaction.execute_batch(&format!("DROP TRIGGER IF EXISTS {}; {sql}", quote(&name)))?;
         }
+    }
+    Ok(())
+}
+
+/// Removes the triggers of a table by its number.
+pub(crate) fn remove(transaction: &Transaction<'_>, table: TableId) -> Result<()> {
+    let mut statement = transaction.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND substr(name, 1, length(?1)) = ?1",
+    )?;
+    let names = statement
+        .query_map([format!("_rowtide_{}_", table.0)], |row| row.get::<_, String>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for name in names {
+        transaction.execute_batch(&format!("DROP TRIGGER {}", quote(&name)))?;
     }
     Ok(())
 }

@@ -6,9 +6,9 @@ use crate::protocol::ids::SourceId;
 use crate::protocol::message::Capabilities;
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::validate::{self, TableContractMismatch};
-use crate::storage::attachment;
 use crate::storage::freeze::BundleBudget;
 use crate::storage::outbox;
+use crate::storage::{attachment, managed_tables};
 use crate::transport::api::Refusal;
 
 /// Limits of both sides.
@@ -24,6 +24,8 @@ pub(crate) struct Negotiated {
     pub(crate) bundle: BundleBudget,
     /// Whether the server has a watch stream for this user.
     pub(crate) watch: bool,
+    /// Whether a snapshot can be limited to some tables.
+    pub(crate) snapshot_tables: bool,
 }
 
 impl Engine {
@@ -42,22 +44,24 @@ impl Engine {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        let negotiated = self.accept(&capabilities)?;
+        let former = self.database.read(managed_tables::former).await?;
+        let negotiated = self.accept(&capabilities, &former)?;
         self.store_generation(negotiated.generation).await?;
         *self.negotiated.lock().await = Some(negotiated);
         Ok(negotiated)
     }
 
-    fn accept(&self, capabilities: &Capabilities) -> Result<Negotiated> {
+    fn accept(&self, capabilities: &Capabilities, former: &[String]) -> Result<Negotiated> {
         let protocol =
             |text: String| Error::new(ErrorKind::Protocol, format!("GET /sync/capabilities: {text}"));
         let generation = WireGeneration::detect(capabilities).map_err(|error| protocol(error.to_string()))?;
-        if !capabilities.features.get("connect_lifecycle").copied().unwrap_or(false) {
+        let feature = |name: &str| capabilities.features.get(name).copied().unwrap_or(false);
+        if !feature("connect_lifecycle") {
             let text =
                 "GET /sync/capabilities: the server does not offer connect_lifecycle; update the server";
             return Err(Error::new(ErrorKind::ServerTooOld, text));
         }
-        self.check_tables(generation, capabilities)?;
+        self.check_tables(generation, capabilities, former)?;
         let limits = &capabilities.bundle_limits;
         let least = |ours: i64, theirs: Option<i64>| theirs.filter(|n| *n > 0).map_or(ours, |n| n.min(ours));
         let ours = self.limits;
@@ -66,7 +70,8 @@ impl Engine {
             .then(|| least(ours.download_bytes, limits.max_bytes_per_snapshot_chunk));
         Ok(Negotiated {
             generation,
-            watch: capabilities.features.get("bundle_change_watch").copied().unwrap_or(false),
+            watch: feature("bundle_change_watch"),
+            snapshot_tables: feature("snapshot_tables"),
             upload_rows: least(ours.upload_rows, limits.max_rows_per_push_chunk),
             replay_rows: least(ours.download_rows, limits.max_rows_per_committed_bundle_chunk),
             snapshot_rows: least(ours.download_rows, limits.max_rows_per_snapshot_chunk),
@@ -79,20 +84,29 @@ impl Engine {
         })
     }
 
-    /// GEN-B demands equal tables; a GEN-A server must at least have ours, or every push would be refused.
-    fn check_tables(&self, generation: WireGeneration, capabilities: &Capabilities) -> Result<()> {
+    /// GEN-B demands equal tables, those aside that were configured here once; a GEN-A server must at least have
+    /// ours, or every push would be refused. Rows of what only the server has are passed over.
+    fn check_tables(
+        &self,
+        generation: WireGeneration,
+        capabilities: &Capabilities,
+        former: &[String],
+    ) -> Result<()> {
         let advertised = capabilities.registered_table_specs.as_deref();
         if advertised.is_none() && !generation.demands_table_contract() {
             return Ok(());
         }
         let found = validate::table_contract(advertised, &self.schema.specs())
             .map_err(|error| Error::new(ErrorKind::Protocol, format!("GET /sync/capabilities: {error}")))?;
-        let Some(TableContractMismatch { mut server_only, client_only, key_differs }) = found else {
-            return Ok(());
+        let TableContractMismatch { server_only, client_only, key_differs } = found.unwrap_or_default();
+        let prefix = format!("{}.", self.schema.name);
+        let ours = |name: &String| name.strip_prefix(&prefix).map(str::to_owned);
+        let passed_over = |name: &String| {
+            !generation.demands_table_contract() || ours(name).is_some_and(|name| former.contains(&name))
         };
-        if !generation.demands_table_contract() {
-            server_only.clear();
-        }
+        let (ignored, server_only): (Vec<String>, Vec<String>) =
+            server_only.into_iter().partition(passed_over);
+        self.schema.ignore(ignored.iter().filter_map(ours).collect());
         if server_only.is_empty() && client_only.is_empty() && key_differs.is_empty() {
             return Ok(());
         }

@@ -25,6 +25,12 @@ impl Engine {
     /// Reads bundles up to the stable sequence of the first page. A checkpoint that is of no use any more is
     /// answered by a rebuild, durably decided before it begins.
     pub(super) async fn pull_and_rebase(&self, report: &mut Report) -> Result<()> {
+        self.hydrate_added_tables(report).await?;
+        self.pull_bundles(report).await
+    }
+
+    /// Pulls, without a look at tables that were added.
+    pub(super) async fn pull_bundles(&self, report: &mut Report) -> Result<()> {
         let attachment = self.attached().await?;
         let negotiated = self.negotiate(&attachment.source_id).await?;
         let mut after = attachment.checkpoint;

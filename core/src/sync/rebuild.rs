@@ -11,9 +11,9 @@ use crate::protocol::problem::ProblemCode;
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::validate;
 use crate::report::{Phase, Report};
-use crate::schema::ManagedSchema;
+use crate::schema::{ManagedSchema, TableId};
 use crate::storage::operation::{self, Operation, OperationKind};
-use crate::storage::{StorageError, stage};
+use crate::storage::{StorageError, managed_tables, stage};
 use crate::transport::api::{Answer, Body, Refusal};
 
 /// Sessions that may end under a download before it gives up.
@@ -72,38 +72,90 @@ impl Engine {
             _ => None,
         };
         let replaces = source_replacement.is_some();
-        let session =
-            match self.api.create_snapshot(source, &SnapshotSessionRequest { source_replacement }).await {
-                Ok(session) => session,
-                Err(Refusal::Problem { code: Some(ProblemCode::SourceRetired), problem, error, .. })
-                    if replaces =>
-                {
-                    let named =
-                        problem.replaced_by_source_id.filter(|_| problem.source_id.as_ref() == Some(source));
-                    let Some(replacement) = named else { return Err(error) };
-                    let kind = OperationKind::SourceRecovery {
-                        reason: ReplacementReason::SourceRetired,
-                        replacement,
-                    };
-                    self.database
-                        .transaction(move |transaction| {
-                            operation::finish(transaction)?;
-                            operation::start(transaction, &kind, "")
-                        })
-                        .await?;
-                    return Ok(None);
-                }
-                Err(refusal) => return Err(refusal.into()),
-            };
+        let tables = self.tables_to_ask_for(&operation.kind, source).await?;
+        let request = SnapshotSessionRequest { source_replacement, tables };
+        let session = match self.api.create_snapshot(source, &request).await {
+            Ok(session) => session,
+            Err(Refusal::Problem { code: Some(ProblemCode::SourceRetired), problem, error, .. })
+                if replaces =>
+            {
+                let named =
+                    problem.replaced_by_source_id.filter(|_| problem.source_id.as_ref() == Some(source));
+                let Some(replacement) = named else { return Err(error) };
+                let kind =
+                    OperationKind::SourceRecovery { reason: ReplacementReason::SourceRetired, replacement };
+                self.database
+                    .transaction(move |transaction| {
+                        operation::finish(transaction)?;
+                        operation::start(transaction, &kind, "")
+                    })
+                    .await?;
+                return Ok(None);
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
         let generation = self.negotiate(source).await?.generation;
         validate::snapshot_session(generation, &session).map_err(|error| {
             Error::new(ErrorKind::Protocol, format!("POST /sync/snapshot-sessions: {error}"))
         })?;
+        if operation.kind == OperationKind::AddTables
+            && self.attachment().await?.checkpoint != session.snapshot_bundle_seq
+        {
+            // Rows of an added table must not be newer or older than those they belong to: pull first, then again.
+            self.api.delete_snapshot(source, &session.snapshot_id).await;
+            self.database.transaction(operation::finish).await?;
+            return Ok(None);
+        }
         let stored = session.clone();
         self.database
             .transaction(move |transaction| operation::set_session(transaction, Some(&stored)))
             .await?;
         Ok(Some(session))
+    }
+
+    /// The tables that a snapshot may be limited to, where the server can do that.
+    async fn tables_to_ask_for(
+        &self,
+        kind: &OperationKind,
+        source: &SourceId,
+    ) -> Result<Option<Vec<String>>> {
+        if *kind != OperationKind::AddTables || !self.negotiate(source).await?.snapshot_tables {
+            return Ok(None);
+        }
+        let added = self.database.read(managed_tables::to_hydrate).await?;
+        let name =
+            |id: &TableId| self.schema.by_id(*id).map(|table| format!("{}.{}", self.schema.name, table.name));
+        Ok(Some(added.iter().filter_map(name).collect()))
+    }
+
+    /// Downloads the server's rows of tables that were configured since the last download: only theirs, unless other
+    /// rows refer to them.
+    pub(super) async fn hydrate_added_tables(&self, report: &mut Report) -> Result<()> {
+        let added = self.database.read(managed_tables::to_hydrate).await?;
+        if added.is_empty() {
+            return Ok(());
+        }
+        let is_added = |name: &str| {
+            self.schema.tables.iter().any(|table| table.name == name && added.contains(&table.id))
+        };
+        let referred =
+            self.schema.tables.iter().flat_map(|table| &table.references).any(|to| is_added(&to.table));
+        for _ in 0..SESSION_TRIES {
+            let kind = if referred { OperationKind::Rebuild } else { OperationKind::AddTables };
+            if !referred {
+                self.pull_bundles(report).await?;
+            }
+            self.database
+                .transaction(move |transaction| operation::start(transaction, &kind, "table_added"))
+                .await?;
+            self.finish_operation(report).await?;
+            if self.database.read(managed_tables::to_hydrate).await?.is_empty() {
+                return Ok(());
+            }
+        }
+        let text =
+            "other devices kept writing while the rows of an added table were asked for; try again later";
+        Err(Error::new(ErrorKind::Network, text))
     }
 
     /// Stages what is missing of a session, chunk by chunk, each durable with its ordinals.
@@ -216,14 +268,26 @@ fn stage_chunk(
     validate::snapshot_chunk(generation, &chunk, session, rows_before, bytes_before)
         .map_err(|error| protocol(error.to_string()))?;
     let mut bytes = bytes_before;
+    let only = match operation::load(transaction)?.map(|operation| operation.kind) {
+        Some(OperationKind::AddTables) => Some(managed_tables::to_hydrate(transaction)?),
+        _ => None,
+    };
     for raw in &chunk.rows {
         let row: SnapshotRow<'_> = serde_json::from_str(raw.get())
             .map_err(|_| protocol("a row does not have exactly the members of a snapshot row".into()))?;
         if row.row_version.0 < 1 || row.row_version.0 > session.snapshot_bundle_seq.0 {
             return Err(protocol(format!("a row_version is {}, outside of the snapshot", row.row_version)));
         }
-        let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;
         let payload = row.payload.get();
+        let counted = if generation.accounts_snapshot_bytes() { raw.get() } else { payload };
+        bytes += i64::try_from(counted.len()).unwrap_or(i64::MAX);
+        if schema.ignores(&row.schema, &row.table) {
+            continue;
+        }
+        let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;
+        if only.as_ref().is_some_and(|only| !only.contains(&table.id)) {
+            continue;
+        }
         stage::add(
             transaction,
             table,
@@ -232,8 +296,6 @@ fn stage_chunk(
             row.row_version,
             Some(payload),
         )?;
-        let counted = if generation.accounts_snapshot_bytes() { raw.get() } else { payload };
-        bytes += i64::try_from(counted.len()).unwrap_or(i64::MAX);
     }
     let rows = chunk.next_row_ordinal;
     operation::set_progress(transaction, rows, bytes)?;

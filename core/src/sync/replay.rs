@@ -193,12 +193,15 @@ fn stage_page(
     }
     for row in &page.rows {
         validate::committed_row(row).map_err(|error| protocol(error.to_string()))?;
-        let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;
         let payload = row.payload.map(|raw| raw.get());
         let hashed = HashedRow::from(row);
         hasher
             .committed_row(&hashed, row.row_version)
             .map_err(|_| protocol("a payload is not JSON".into()))?;
+        if schema.ignores(&row.schema, &row.table) {
+            continue;
+        }
+        let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;
         stage::add(
             transaction,
             table,

@@ -208,7 +208,8 @@ impl Api {
         request: &SnapshotSessionRequest,
     ) -> Answer<SnapshotSession> {
         // An empty body where nothing is replaced, as both generations expect.
-        let body = request.source_replacement.is_some().then(|| to_json(request));
+        let asks = request.source_replacement.is_some() || request.tables.is_some();
+        let body = asks.then(|| to_json(request));
         let call = Call {
             body,
             ..post("POST /sync/snapshot-sessions", &["snapshot-sessions"], String::new(), true)

@@ -127,7 +127,7 @@ pub(super) async fn create_snapshot(
     let session = service
         .shared
         .store
-        .create_snapshot(&service.call(caller), request.source_replacement.as_ref())
+        .create_snapshot(&service.call(caller), request.source_replacement.as_ref(), request.tables)
         .await
         .map_err(|error| service.refuse(error, ProblemCode::SnapshotSessionCreateFailed))?;
     Ok(Json(session).into_response())

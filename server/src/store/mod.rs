@@ -167,6 +167,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         call: &Call,
         replacement: Option<&SourceReplacement>,
+        tables: Option<Vec<String>>,
     ) -> StoreResult<SnapshotSession>;
     async fn snapshot_rows(
         &self,

@@ -256,9 +256,14 @@ impl Store for SqliteStore {
         &self,
         call: &Call,
         replacement: Option<&SourceReplacement>,
+        tables: Option<Vec<String>>,
     ) -> StoreResult<SnapshotSession> {
         let (call, replacement) = (call.clone(), replacement.cloned());
-        self.write(move |t, _| snapshot::create(t, &call, replacement.as_ref())).await
+        self.write(move |t, known| {
+            let wanted = tables.map(|names| snapshot::wanted(known, &names)).transpose()?;
+            snapshot::create(t, &call, replacement.as_ref(), wanted.as_deref())
+        })
+        .await
     }
 
     async fn snapshot_rows(

@@ -12,11 +12,24 @@ use rowtide::protocol::problem::ProblemCode;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-/// Copies the live rows into a new session, in SQL alone, and replaces the source where that is asked for.
+/// Numbers of the tables that a snapshot is to be limited to, as a JSON array.
+pub(super) fn wanted(known: &Tables, names: &[String]) -> StoreResult<String> {
+    let number = |name: &String| {
+        let found = known.list.iter().find(|table| format!("{}.{}", known.schema, table.name) == *name);
+        found.map(|table| table.id.to_string()).ok_or_else(|| {
+            Refusal::new(ProblemCode::SnapshotSessionInvalid, format!("table {name} is not registered"))
+        })
+    };
+    let numbers = names.iter().map(number).collect::<Result<Vec<_>, _>>()?;
+    Ok(format!("[{}]", numbers.join(",")))
+}
+
+/// Copies the live rows, of all tables or only some, into a new session, in SQL alone, and replaces the source where that is asked for.
 pub(super) fn create(
     transaction: &Transaction<'_>,
     call: &Call,
     replacement: Option<&SourceReplacement>,
+    tables: Option<&str>,
 ) -> StoreResult<SnapshotSession> {
     let Call { scope, source, limits, now_ms } = call;
     let found = scope::initialized(transaction, call)?;
@@ -25,14 +38,15 @@ pub(super) fn create(
         None => refuse_retired(scope, source, &push::source(transaction, found.id, source)?)?,
     }
     purge_expired(transaction, found.id, *now_ms)?;
+    const LIMIT: &str = "(?2 IS NULL OR table_id IN (SELECT value FROM json_each(?2)))";
     let exact = scope.generation.accounts_snapshot_bytes();
     let row_bytes = if exact { "fixed_bytes + length(row_version)" } else { "octet_length(payload)" };
     let (row_count, byte_count, widest): (i64, i64, i64) = transaction.query_row(
         &format!(
             "SELECT count(*), ifnull(sum({row_bytes}), 0), ifnull(max({row_bytes}), 0) FROM rows
-             WHERE scope_id = ?1 AND deleted = 0"
+             WHERE scope_id = ?1 AND deleted = 0 AND {LIMIT}"
         ),
-        [found.id],
+        params![found.id, tables],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     if exact && widest > limits.max_bytes_per_snapshot_row {
@@ -46,10 +60,12 @@ pub(super) fn create(
         params![snapshot_id, found.id, source.as_str(), found.latest.0, row_count, byte_count, expires_at],
     )?;
     transaction.execute(
-        "INSERT INTO snapshot_rows (session_id, row_ordinal, table_id, key, row_version, payload)
-         SELECT ?2, row_number() OVER (ORDER BY table_id, key) - 1, table_id, key, row_version, payload
-         FROM rows WHERE scope_id = ?1 AND deleted = 0",
-        [found.id, transaction.last_insert_rowid()],
+        &format!(
+            "INSERT INTO snapshot_rows (session_id, row_ordinal, table_id, key, row_version, payload)
+             SELECT ?3, row_number() OVER (ORDER BY table_id, key) - 1, table_id, key, row_version, payload
+             FROM rows WHERE scope_id = ?1 AND deleted = 0 AND {LIMIT}"
+        ),
+        params![found.id, tables, transaction.last_insert_rowid()],
     )?;
     Ok(SnapshotSession {
         snapshot_id,
