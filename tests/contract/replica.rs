@@ -181,7 +181,7 @@ fn text(value: &SqlValue) -> String {
 /// Kinds of errors by the contract's names for exceptions.
 const EXCEPTIONS: [(&str, &[ErrorKind]); 6] = [
     ("http_error", &[ErrorKind::Server, ErrorKind::Network]),
-    ("protocol_error", &[ErrorKind::Protocol]),
+    ("protocol_error", &[ErrorKind::Protocol, ErrorKind::TableMismatch]),
     ("protocol_version_mismatch", &[ErrorKind::Protocol]),
     ("unsupportedCapability", &[ErrorKind::ServerTooOld]),
     ("source_sequence_mismatch", &[ErrorKind::SourceMismatch]),

@@ -12,6 +12,7 @@ mod merge;
 mod observation;
 mod refusals;
 mod transfer;
+mod triggers;
 mod values;
 
 use rowtide::protocol::profile::WireGeneration;

@@ -8,7 +8,7 @@ use super::error::{Result, StorageError};
 use super::refused_rows::{self, Refusal, RefusedReason};
 use super::row_state::{self, RowState};
 use super::rows::{self, ServerRow};
-use super::{dirty_rows, kept_columns};
+use super::{dirty_rows, kept_columns, triggers};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::payload::ExtraMembers;
 use crate::protocol::value::SqlValue;
@@ -91,8 +91,13 @@ pub(crate) struct Applier<'a> {
     /// Rows that SQLite changed on its own while the server's rows were written (cascades), by table and wire key,
     /// unless the server's rows say the same later in the bundle.
     pub(super) side_effects: HashMap<(TableId, String), SqlValue>,
+    /// Whether a table has triggers of the app, which may write to other managed rows.
+    pub(super) app_triggers: HashMap<TableId, bool>,
     pub(crate) done: Applied,
 }
+
+/// Finds a row among those that are being applied, to write it again; `None` where it is not among them.
+pub(crate) type Lookup<'l> = &'l dyn Fn(&ManagedTable, &SqlValue) -> Result<Option<ServerRow>>;
 
 impl<'a> Applier<'a> {
     /// Turns capture off and defers foreign keys until the transaction ends.
@@ -113,12 +118,19 @@ impl<'a> Applier<'a> {
             unique_columns: HashMap::new(),
             parked: Vec::new(),
             side_effects: HashMap::new(),
+            app_triggers: HashMap::new(),
             done: Applied::default(),
         })
     }
 
     /// Turns capture on again, after local intent and the server's rows were made to fit each other.
     pub(crate) fn finish(self) -> Result<Applied> {
+        self.finish_with(&|_, _| Ok(None))
+    }
+
+    /// As [`finish`](Self::finish), where triggers of the app may have overwritten rows that are being applied.
+    pub(crate) fn finish_with(mut self, lookup: Lookup<'_>) -> Result<Applied> {
+        self.restore_applied(lookup)?;
         self.check_parked()?;
         if self.any_dirty {
             self.extend_local_deletes()?;
@@ -253,7 +265,7 @@ impl<'a> Applier<'a> {
         match server {
             Some(values) => {
                 self.free_unique_values(table, values)?;
-                rows::write(self.transaction, table, values)?;
+                self.write(table, key, values)?;
             }
             None => {
                 self.delete(table, key)?;
@@ -273,13 +285,55 @@ impl<'a> Applier<'a> {
         let acts = |reference: &Reference| {
             reference.table == table.name && reference.on_delete != DeleteAction::Refuse
         };
-        if !self.schema.tables.iter().flat_map(|child| &child.references).any(acts) {
+        let acted_on = self.schema.tables.iter().flat_map(|child| &child.references).any(acts);
+        if !acted_on && !self.has_app_triggers(table)? {
             rows::delete(self.transaction, table, key)?;
             return Ok(());
         }
         self.note_side_effects(|transaction| rows::delete(transaction, table, key).map(drop))?;
         if let Ok(itself) = table.key_kind.to_wire(key) {
             self.side_effects.remove(&(table.id, itself));
+        }
+        Ok(())
+    }
+
+    /// Writes a row of the server. What the app's triggers change in other managed rows is a local change.
+    fn write(&mut self, table: &ManagedTable, key: &SqlValue, values: &[SqlValue]) -> Result<()> {
+        if !self.has_app_triggers(table)? {
+            return rows::write(self.transaction, table, values);
+        }
+        self.note_side_effects(|transaction| rows::write(transaction, table, values))?;
+        if let Ok(itself) = table.key_kind.to_wire(key) {
+            self.side_effects.remove(&(table.id, itself));
+        }
+        Ok(())
+    }
+
+    fn has_app_triggers(&mut self, table: &ManagedTable) -> Result<bool> {
+        if let Some(known) = self.app_triggers.get(&table.id) {
+            return Ok(*known);
+        }
+        let found = triggers::has_others(self.transaction, table)?;
+        self.app_triggers.insert(table.id, found);
+        Ok(found)
+    }
+
+    /// Rows that are being applied and that a trigger of the app overwrote after their turn are the server's again.
+    fn restore_applied(&mut self, lookup: Lookup<'_>) -> Result<()> {
+        if !self.app_triggers.values().any(|has| *has) {
+            return Ok(());
+        }
+        let touched: Vec<(TableId, String, SqlValue)> = self
+            .side_effects
+            .iter()
+            .map(|((table, name), key)| (*table, name.clone(), key.clone()))
+            .collect();
+        for (id, name, key) in touched {
+            let Some(table) = self.schema.by_id(id) else { continue };
+            if let Some(server) = lookup(table, &key)? {
+                rows::write(self.transaction, table, &server.values)?;
+                self.side_effects.remove(&(id, name));
+            }
         }
         Ok(())
     }

@@ -130,7 +130,12 @@ fn apply_bundle(
         }
         applier.row(table, &row.key.value, &key, row.row_version, server, arbiter)?;
     }
-    applier.finish()
+    applier.finish_with(&|table, key| {
+        let wire_key = table.key_kind.to_wire(key).unwrap_or_default();
+        let row = bundle.rows.iter().find(|row| row.table == table.name && row.key.value == wire_key);
+        let payload = row.and_then(|row| row.payload);
+        payload.map(|raw| rows::decode_payload(generation, schema, table, raw.get())).transpose()
+    })
 }
 
 /// The rows of a bundle must have its hash, where it carries one.

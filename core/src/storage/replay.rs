@@ -113,7 +113,8 @@ pub(crate) fn replay_staged(
             applier.accept(table, &row.key, state, values.as_deref())
         })?;
     }
-    let applied = applier.finish()?;
+    let applied =
+        applier.finish_with(&|table, key| stage::staged(transaction, schema, generation, table, key))?;
     finish(transaction, schema, bundle)?;
     stage::clear(transaction)?;
     Ok(applied)

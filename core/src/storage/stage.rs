@@ -4,13 +4,14 @@ use super::apply::{Applied, Applier, Arbiter, Rehearsal};
 use super::error::{Result, StorageError};
 use super::operation::{self, OperationKind};
 use super::row_state;
-use super::{attachment, dirty_rows, integrity, managed_tables, rows};
+use super::rows::{self, ServerRow};
+use super::{attachment, dirty_rows, integrity, managed_tables};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::message::{RowOp, SnapshotSession, WireKey};
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, ManagedTable, TableId};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::sync::Arc;
 
 /// A staged row.
@@ -171,9 +172,24 @@ fn apply_snapshot(
             applier.row(table, &wire_key, &row.key, row.version, Some(server), arbiter)
         })?;
     }
-    let applied = applier.finish()?;
+    let applied = applier.finish_with(&|table, key| staged(transaction, schema, generation, table, key))?;
     clear(transaction)?;
     Ok(applied)
+}
+
+/// The staged row of a key, where there is one that is not a delete.
+pub(crate) fn staged(
+    connection: &Connection,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    table: &ManagedTable,
+    key: &SqlValue,
+) -> Result<Option<ServerRow>> {
+    let mut statement =
+        connection.prepare_cached("SELECT payload FROM _rowtide_stage WHERE table_id = ?1 AND key = ?2")?;
+    let payload: Option<Option<String>> =
+        statement.query_row(params![table.id.0, key], |row| row.get(0)).optional()?;
+    payload.flatten().map(|json| rows::decode_payload(generation, schema, table, &json)).transpose()
 }
 
 /// Rows that the server once had and the snapshot lacks.

@@ -22,6 +22,16 @@ pub(crate) fn install(transaction: &Transaction<'_>, table: &ManagedTable) -> Re
     Ok(())
 }
 
+/// Whether the app has triggers of its own on a table.
+pub(crate) fn has_others(transaction: &Transaction<'_>, table: &ManagedTable) -> Result<bool> {
+    Ok(transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE
+             AND name NOT LIKE '\\_rowtide\\_%' ESCAPE '\\')",
+        )?
+        .query_row([&table.name], |row| row.get(0))?)
+}
+
 /// Removes the triggers of a table by its number.
 pub(crate) fn remove(transaction: &Transaction<'_>, table: TableId) -> Result<()> {
     let mut statement = transaction.prepare(
