@@ -91,6 +91,14 @@ impl Service {
         self.shared.running.send_replace(false);
     }
 
+    /// Deletes everything of every user, as a server that lost its data: for demonstrations and tests.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn reset(&self) -> Result<(), StoreError> {
+        self.shared.store.reset().await
+    }
+
     /// Prunes a user's history up to and with a bundle, as retention would.
     ///
     /// # Errors

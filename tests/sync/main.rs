@@ -10,6 +10,7 @@ mod evolution;
 mod local;
 mod merge;
 mod observation;
+mod recovery;
 mod refusals;
 mod transfer;
 mod triggers;

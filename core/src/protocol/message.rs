@@ -374,7 +374,6 @@ pub struct Bundle<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PullResponse<'a> {
     /// Where this pull ends; frozen by its first page.
-    #[serde(default)]
     pub stable_bundle_seq: BundleSeq,
     /// Bundles in sequence.
     #[serde(borrow, default)]

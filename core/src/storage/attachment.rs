@@ -67,6 +67,17 @@ pub(crate) fn release(transaction: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The server has nothing of this user any more: what is here is local intent again, and waits for an attach as rows
+/// do that were written while signed out.
+pub(crate) fn release_lost_scope(transaction: &Transaction<'_>) -> Result<()> {
+    super::outbox::thaw(transaction)?;
+    super::row_state::recall_all(transaction)?;
+    transaction.execute("UPDATE _rowtide_attachment SET checkpoint = 0, committed_seq = 0", [])?;
+    release(transaction)?;
+    // The server would ask for the first bundle of a source that it does not know.
+    replace_source(transaction, &SourceId::mint())
+}
+
 /// Replaces the source, which starts again at bundle 1. A lease of the former one is of no use to it.
 pub(crate) fn replace_source(transaction: &Transaction<'_>, source: &SourceId) -> Result<()> {
     transaction.execute(

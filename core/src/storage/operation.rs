@@ -46,6 +46,14 @@ fn parse_reason(name: &str) -> ReplacementReason {
     }
 }
 
+/// Reason of a rebuild from a server that is behind what was read from it.
+pub(crate) const CHECKPOINT_AHEAD: &str = "checkpoint_ahead";
+
+/// Why the operation was started.
+pub(crate) fn reason(connection: &Connection) -> Result<Option<String>> {
+    Ok(connection.query_row("SELECT reason FROM _rowtide_operation", [], |row| row.get(0)).optional()?)
+}
+
 /// Starts an operation, unless the same kind is there already.
 pub(crate) fn start(transaction: &Transaction<'_>, kind: &OperationKind, reason: &str) -> Result<()> {
     if load(transaction)?

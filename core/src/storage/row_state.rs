@@ -56,6 +56,32 @@ pub(crate) fn mark_stale(transaction: &Transaction<'_>, table: TableId, key: &Sq
     set(transaction, table, key, RowState { version: RowVersion(0), deleted: false })
 }
 
+/// Makes local intent of what the server was known to have, deletes included, and does not have in this version in
+/// the staged snapshot: it went back to an older backup.
+pub(crate) fn recall_unstaged(transaction: &Transaction<'_>) -> Result<()> {
+    const LOST: &str = "NOT EXISTS (SELECT 1 FROM _rowtide_stage AS g WHERE g.table_id = s.table_id
+                        AND g.key = s.key AND g.row_version = s.row_version)";
+    transaction.execute(
+        &format!(
+            "INSERT INTO _rowtide_change_log (table_id, key)
+             SELECT table_id, key FROM _rowtide_row_state AS s WHERE {LOST}"
+        ),
+        [],
+    )?;
+    transaction.execute(&format!("DELETE FROM _rowtide_row_state AS s WHERE {LOST}"), [])?;
+    Ok(())
+}
+
+/// Makes local intent of everything that the server was known to have, because it has nothing any more.
+pub(crate) fn recall_all(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute(
+        "INSERT INTO _rowtide_change_log (table_id, key) SELECT table_id, key FROM _rowtide_row_state",
+        [],
+    )?;
+    transaction.execute("DELETE FROM _rowtide_row_state", [])?;
+    Ok(())
+}
+
 /// Forgets a row that the server does not know.
 pub(crate) fn forget(transaction: &Transaction<'_>, table: TableId, key: &SqlValue) -> Result<()> {
     transaction

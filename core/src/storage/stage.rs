@@ -2,7 +2,7 @@
 
 use super::apply::{Applied, Applier, Arbiter, Rehearsal};
 use super::error::{Result, StorageError};
-use super::operation::{self, OperationKind};
+use super::operation::{self, CHECKPOINT_AHEAD, OperationKind};
 use super::row_state;
 use super::rows::{self, ServerRow};
 use super::{attachment, dirty_rows, integrity, managed_tables};
@@ -113,6 +113,10 @@ pub(crate) fn apply_session(
         OperationKind::AddTables => Some(managed_tables::to_hydrate(&transaction)?),
         _ => None,
     };
+    let behind = session.snapshot_bundle_seq < attachment::load(&transaction)?.checkpoint;
+    if behind && operation::reason(&transaction)?.as_deref() == Some(CHECKPOINT_AHEAD) {
+        row_state::recall_unstaged(&transaction)?;
+    }
     let mut rehearsal = Rehearsal::of(arbiter);
     let outcome = apply_snapshot(&transaction, schema, generation, only.as_deref(), &mut rehearsal, now_ms);
     if rehearsal.undecided {

@@ -3,6 +3,7 @@
 use crate::protocol::ids::SourceId;
 use crate::protocol::message::ReplacementReason;
 use crate::protocol::problem::{Problem, ProblemCode};
+use crate::storage::operation::CHECKPOINT_AHEAD;
 
 /// What a refused step of a push session means (`docs/protocol.md` section 4).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub(super) fn after_patience(code: Option<ProblemCode>) -> PushRefusal {
 pub(super) fn pull_needs_rebuild(code: Option<ProblemCode>) -> Option<&'static str> {
     match code {
         Some(ProblemCode::HistoryPruned) => Some("history_pruned"),
-        Some(ProblemCode::CheckpointAhead) => Some("checkpoint_ahead"),
+        Some(ProblemCode::CheckpointAhead) => Some(CHECKPOINT_AHEAD),
         _ => None,
     }
 }

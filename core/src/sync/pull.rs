@@ -6,13 +6,14 @@ use super::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::ids::BundleSeq;
 use crate::protocol::message::PullResponse;
+use crate::protocol::problem::ProblemCode;
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::validate;
 use crate::report::{Phase, Report};
 use crate::schema::ManagedSchema;
 use crate::storage::apply::Applied;
 use crate::storage::bundle::{self, PageProgress};
-use crate::storage::operation::{self, OperationKind};
+use crate::storage::operation::{self, CHECKPOINT_AHEAD, OperationKind};
 use crate::transport::api::{Body, Refusal};
 use std::sync::Arc;
 
@@ -50,6 +51,13 @@ impl Engine {
                 .await;
             let body = match answer {
                 Ok(body) => Arc::new(body),
+                Err(Refusal::Problem {
+                    code: Some(ProblemCode::ScopeUninitialized | ProblemCode::ScopeInitializing),
+                    error,
+                    ..
+                }) if attachment.initialization_id.is_none() && attachment.checkpoint.0 > 0 => {
+                    return Err(self.lose_scope(error).await?);
+                }
                 Err(Refusal::Problem { code, error, .. }) => match pull_needs_rebuild(code) {
                     Some(reason) => return self.rebuild_for(reason, report).await,
                     None => return Err(error),
@@ -162,7 +170,7 @@ fn count(report: &mut Report, progress: &PageProgress) {
 /// the checkpoint has lost some: the reference server says neither.
 fn gap(page: &PullResponse<'_>, after: BundleSeq) -> Option<&'static str> {
     if page.stable_bundle_seq < after {
-        return Some("checkpoint_ahead");
+        return Some(CHECKPOINT_AHEAD);
     }
     let first = page.bundles.first().map(|bundle| bundle.bundle_seq);
     if first.is_some_and(|seq| seq > after.next()) {

@@ -161,8 +161,7 @@ impl Engine {
         }
         let scope_lost = matches!(error.problem_code(), Some(ScopeUninitialized | ScopeInitializing));
         if scope_lost && lease.is_none() {
-            self.become_anonymous().await?;
-            return Err(error);
+            return Err(self.lose_scope(error).await?);
         }
         let request = self.session_request(&outbox, lease).await?;
         match self.api.create_push_session(&outbox.source_id, &request).await {
@@ -177,6 +176,21 @@ impl Engine {
             // Nothing is proven, so the bundle stays frozen as it is.
             Err(_) => Err(error),
         }
+    }
+
+    /// The server has lost this user's data, or another device is just seeding it anew: everything here is intent
+    /// again for the next attach, which the error asks for.
+    pub(super) async fn lose_scope(&self, error: Error) -> Result<Error> {
+        if self.attachment().await?.checkpoint.0 == 0 {
+            // It never had anything of this database.
+            self.become_anonymous().await?;
+            return Ok(error);
+        }
+        log::warn!(
+            "the server has nothing of this user any more; the database is anonymous until the next attach"
+        );
+        self.database.transaction(attachment::release_lost_scope).await?;
+        Ok(error)
     }
 
     /// Nothing was committed, and the scope is not ours to push to: the intent waits for the next attach.

@@ -73,7 +73,7 @@ async fn retention_floor(State(demo): State<Demo>, body: Bytes) -> Result<Respon
 
 async fn reset(State(demo): State<Demo>) -> Result<Response, Refusal> {
     for service in &demo.services {
-        let done = service.shared.store.reset().await;
+        let done = service.reset().await;
         done.map_err(|error| service.refuse(error, ProblemCode::ServiceUnavailable))?;
     }
     Ok(StatusCode::NO_CONTENT.into_response())

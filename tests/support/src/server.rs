@@ -8,6 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use rowtide::protocol::profile::WireGeneration;
 use rowtide::{Clock, Method, Request, Response, StreamingResponse, SystemClock, Transport, TransportError};
 use rowtide_server::{JwtAuthenticator, Limits, Registration, Service, ServiceConfig, SqliteStore};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -54,8 +55,9 @@ struct Planned {
 pub struct TestServer {
     /// The generation that it speaks.
     pub generation: WireGeneration,
-    router: Router,
-    service: Service,
+    running: Arc<Mutex<(Router, Service)>>,
+    config: Arc<ServiceConfig>,
+    file: Option<PathBuf>,
     jwt: Arc<JwtAuthenticator>,
     clock: ShiftedClock,
     state: Arc<Mutex<State>>,
@@ -86,6 +88,23 @@ impl TestServer {
     /// # Panics
     /// The tables cannot be registered.
     pub fn with_limits(generation: WireGeneration, tables: &[(&str, &str)], limits: Limits) -> Self {
+        Self::build(generation, tables, limits, None)
+    }
+
+    /// A server whose store is a file, which can be backed up and restored.
+    ///
+    /// # Panics
+    /// The tables cannot be registered, or the file not be opened.
+    pub fn with_file(generation: WireGeneration, tables: &[(&str, &str)], file: &Path) -> Self {
+        Self::build(generation, tables, Limits::default(), Some(file.to_owned()))
+    }
+
+    fn build(
+        generation: WireGeneration,
+        tables: &[(&str, &str)],
+        limits: Limits,
+        file: Option<PathBuf>,
+    ) -> Self {
         let tables: Vec<_> = tables
             .iter()
             .map(|(table, key)| Registration { table: (*table).into(), key_column: (*key).into() })
@@ -93,17 +112,47 @@ impl TestServer {
         let mut config =
             ServiceConfig::new(generation, "business", &tables).expect("tables can be registered");
         config.limits = limits;
-        let store = SqliteStore::in_memory(&config).expect("a store in memory");
         let clock = ShiftedClock::default();
-        let service = Service::with_clock(config, Arc::new(store), Arc::new(clock.clone()));
         let jwt = Arc::new(JwtAuthenticator::hs256(SECRET));
-        let router = rowtide_server::router(service.clone(), jwt.clone());
-        Self { generation, router, service, jwt, clock, state: Arc::default() }
+        let running = start(&config, file.as_deref(), &clock, &jwt);
+        let running = Arc::new(Mutex::new(running));
+        Self { generation, running, config: Arc::new(config), file, jwt, clock, state: Arc::default() }
+    }
+
+    /// The files of the store as they are now.
+    ///
+    /// # Panics
+    /// The store is no file, or cannot be read.
+    pub fn backup(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+        let file = self.file.as_ref().expect("the store is a file");
+        let beside = |suffix: &str| {
+            let mut name = file.clone().into_os_string();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        ["", "-wal", "-shm"].map(beside).map(|path| (path.clone(), std::fs::read(path).ok())).into()
+    }
+
+    /// Stops the server, puts a backup's files in place, and starts it again.
+    ///
+    /// # Panics
+    /// The files cannot be written, or the store not be opened.
+    pub fn restore(&self, backup: &[(PathBuf, Option<Vec<u8>>)]) {
+        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // The former store is closed before its files are replaced.
+        *running = start(&self.config, None, &self.clock, &self.jwt);
+        for (path, content) in backup {
+            match content {
+                Some(bytes) => std::fs::write(path, bytes).expect("the file can be written"),
+                None => drop(std::fs::remove_file(path)),
+            }
+        }
+        *running = start(&self.config, self.file.as_deref(), &self.clock, &self.jwt);
     }
 
     /// The service, to move floors and the like.
-    pub fn service(&self) -> &Service {
-        &self.service
+    pub fn service(&self) -> Service {
+        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1.clone()
     }
 
     /// A token for a user that expires in 2100.
@@ -213,12 +262,28 @@ impl TestServer {
         }
         let body = request.body.map_or_else(Body::empty, Body::from);
         let request = builder.body(body).expect("the client sends valid requests");
-        self.router.clone().oneshot(request).await.expect("the router always answers")
+        let router = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.clone();
+        router.oneshot(request).await.expect("the router always answers")
     }
 
     fn record(&self, endpoint: Endpoint, request: &Request) {
         self.lock().exchanges.push(Exchange { endpoint, request: request.clone() });
     }
+}
+
+fn start(
+    config: &ServiceConfig,
+    file: Option<&Path>,
+    clock: &ShiftedClock,
+    jwt: &Arc<JwtAuthenticator>,
+) -> (Router, Service) {
+    let store = match file {
+        Some(path) => SqliteStore::open(path, config),
+        None => SqliteStore::in_memory(config),
+    };
+    let store = store.expect("the store opens");
+    let service = Service::with_clock(config.clone(), Arc::new(store), Arc::new(clock.clone()));
+    (rowtide_server::router(service.clone(), jwt.clone()), service)
 }
 
 #[async_trait]

@@ -1,0 +1,126 @@
+//! Servers that lost something: history, a backup's worth of bundles, everything; and what is done with leases.
+
+use crate::{BOTH, converge, two_devices};
+use rowtide::{ErrorKind, Outcome, SyncTable};
+use rowtide_tests::{Device, Endpoint, Fault, NOTES, Notes, TestServer};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lost_everything_is_seeded_again_by_the_next_attach() {
+    for generation in BOTH {
+        for pending in [false, true] {
+            let (server, a, b) =
+                two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'x'), ('n2', 'y')")
+                    .await;
+            a.exec("UPDATE notes SET title = 'z' WHERE id = 'n2'").await;
+            converge(&a, &b).await;
+            let before = a.dump().await;
+            server.service().reset().await.unwrap();
+            if pending {
+                a.exec("INSERT INTO notes (id, title) VALUES ('n3', 'pending')").await;
+            }
+            let error = a.client().sync().await.unwrap_err();
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some("scope_uninitialized")));
+            let status = a.client().status().await.unwrap();
+            assert_eq!((status.user, status.pending_rows), (None, if pending { 3 } else { 2 }));
+            assert_eq!(a.attach().await.outcome, Outcome::Attached);
+            a.sync().await;
+            // The other device finds the server behind its checkpoint, and meets rows that are equal to its own.
+            let report = b.sync().await;
+            assert_eq!((report.conflicts, report.pushed_rows), (0, 0));
+            converge(&a, &b).await;
+            if !pending {
+                assert_eq!(a.dump().await, before);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_restored_server_lost_go_up_again_from_whoever_has_them() {
+    for generation in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("server.db");
+        let server = TestServer::with_file(generation, &Notes::TABLES, &file);
+        let a = Device::notes(&server, "ada").await;
+        a.exec("INSERT INTO notes (id, title) VALUES ('n1', 'old'), ('n2', 'old')").await;
+        a.attach().await;
+        a.sync().await;
+        let backup = server.backup();
+        let b = Device::notes(&server, "ada").await;
+        b.attach().await;
+        b.exec("INSERT INTO notes (id, title) VALUES ('n3', 'after the backup')").await;
+        b.sync().await;
+        b.exec("INSERT INTO tags (name, note_id) VALUES ('t', 'n3')").await;
+        b.sync().await;
+        a.sync().await;
+        a.exec("UPDATE notes SET title = 'pending' WHERE id = 'n2'").await;
+        server.restore(&backup);
+        let report = a.sync().await;
+        assert_eq!(report.pushed_rows, 3, "the note, its tag, and what was pending");
+        let c = Device::notes(&server, "ada").await;
+        c.attach().await;
+        for device in [&b, &c, &a] {
+            device.sync().await;
+        }
+        for device in [&b, &c] {
+            assert_eq!(device.dump().await, a.dump().await);
+        }
+        assert_eq!(
+            a.text("SELECT group_concat(title) FROM (SELECT title FROM notes ORDER BY id)").await,
+            "old,pending,after the backup"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_lost_to_another_device_is_no_dead_end_and_local_rows_are_rebased() {
+    for generation in BOTH {
+        let server = TestServer::new(generation, &Notes::TABLES);
+        let a = Device::notes(&server, "ada").await;
+        a.exec("INSERT INTO notes (id, title) VALUES ('mine', 'a')").await;
+        a.attach().await;
+        server.fail(Endpoint::PushCommit, 0, 9, Fault::DropRequest);
+        a.client().sync().await.unwrap_err();
+        server.heal();
+        server.advance(901);
+        let b = Device::notes(&server, "ada").await;
+        b.exec("INSERT INTO notes (id, title) VALUES ('theirs', 'b')").await;
+        b.attach().await;
+        b.sync().await;
+        // The bundle goes up without the lease, which is of no use any more.
+        a.sync().await;
+        converge(&a, &b).await;
+        assert_eq!(b.text("SELECT count(*) FROM notes").await, "2");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_is_too_long_for_its_session_starts_a_new_one_and_keeps_writes_made_meanwhile() {
+    for generation in BOTH {
+        let (server, _a, _b) =
+            two_devices(generation, "INSERT INTO notes (id) VALUES ('n1'), ('n2'), ('n3')").await;
+        let c = Device::new(&server, "ada", NOTES, |config| {
+            let limits = rowtide::TransferLimits { download_rows: 1, ..rowtide::TransferLimits::default() };
+            config
+                .limits(limits)
+                .table(SyncTable::new("notes").key("id"))
+                .table(SyncTable::new("tags").key("id"))
+        })
+        .await;
+        let (client, runtime, clock) =
+            (c.client().clone(), tokio::runtime::Handle::current(), server.clone());
+        server.fail(
+            Endpoint::SnapshotChunk,
+            2,
+            1,
+            Fault::Answer(410, r#"{"error":"snapshot_session_expired","message":"expired"}"#.into()),
+        );
+        server.before(Endpoint::SnapshotChunk, move || {
+            clock.advance(1);
+            runtime.block_on(client.execute("INSERT INTO notes (id) VALUES ('meanwhile')", vec![])).unwrap();
+        });
+        let report = c.attach().await;
+        assert_eq!((report.hydrated_rows, c.pending().await), (3, 1));
+        assert_eq!(c.text("SELECT count(*) FROM notes").await, "4");
+    }
+}
