@@ -80,15 +80,6 @@ async fn an_edit_of_another_row_is_no_conflict() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_insert_taken_back_by_a_delete_meets_the_other_devices_insert_as_nothing() {
-    for world in worlds() {
-        let came_and_went = format!("{INSERT}; DELETE FROM users WHERE id = @3");
-        let (names, conflicts) = collide(&world, ClientWins, &came_and_went, OTHER_INSERT).await;
-        assert_eq!((names.as_str(), conflicts), ("old,other,theirs", 0));
-    }
-}
-
 /// Devices that push without having pulled learn of the conflict from the server's refusal.
 async fn race(world: &World, policy: ConflictPolicy, mine: &str, theirs: &str) -> (Device, Device) {
     let (_, b) = world.pair(SEED).await;

@@ -66,7 +66,7 @@ pub(crate) fn id(n: u64) -> String {
     format!("00000000-0000-4000-8000-{n:012}")
 }
 
-fn expand(sql: &str) -> String {
+pub(crate) fn expand(sql: &str) -> String {
     let mut expanded = String::new();
     let mut rest = sql;
     while let Some(at) = rest.find(['@', '$']) {

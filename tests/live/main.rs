@@ -9,6 +9,7 @@ mod attach;
 mod conflicts;
 mod device;
 mod lifecycle;
+mod random;
 mod recovery;
 mod relations;
 mod resolver;
