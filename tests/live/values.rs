@@ -259,7 +259,8 @@ async fn integers_beyond_what_a_float_can_hold_are_exact_or_read_alike_by_every_
             let same = found as f64 == sent as f64;
             assert!(same, "{found} is not {sent}");
         }
-        a.client().rebuild().await.unwrap();
+        a.client().detach().await.unwrap();
+        a.attach().await;
         converge(&[&a, &b, &c]).await;
     }
 }
