@@ -252,6 +252,7 @@ async fn integers_beyond_what_a_float_can_hold_are_exact_or_read_alike_by_every_
             assert_eq!(c.count(sum).await, 2);
             continue;
         }
+        assert_eq!(a.client().check_server().await.unwrap(), "a", "the second generation is exact");
         // The server computes with floats: it keeps the number's float, in whatever digits.
         for (found, sent) in found.iter().flatten().zip(numbers) {
             let SqlValue::Integer(found) = *found else { panic!("{found:?}") };

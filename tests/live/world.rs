@@ -35,7 +35,10 @@ impl Server {
             .args(["serve", "--listen", "127.0.0.1:0", "--store", "memory", "--demo"])
             .args(TABLES.map(|table| format!("--table={table}:id")))
             .env("ROWTIDE_JWT_SECRET", "a secret of the tests")
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            // Nobody who reads this suite's output waits for a server that outlives it.
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut line = String::new();
