@@ -94,6 +94,8 @@ enum Command {
     Detach,
     /// Syncs, then detaches.
     SyncThenDetach,
+    /// Drops Rowtide's tables and triggers from the database; the rows stay, pending ones are never uploaded.
+    Uninstall,
     /// Says in plain words what works, what is pending and what would happen next.
     Doctor,
 }
@@ -142,6 +144,7 @@ async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Refused { retry, discard } => sync::refused(&device, retry, discard, json).await,
         Command::Detach => sync::detach(&device, json).await,
         Command::SyncThenDetach => sync::sync_then_detach(&device, json).await,
+        Command::Uninstall => database::uninstall(&device, json).await,
         Command::Doctor => doctor::run(&device, json).await,
     }
 }

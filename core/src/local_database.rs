@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::protocol::value::SqlValue;
 use crate::storage::host_sql::{self, QueryRows};
-use crate::storage::{Database, app_migration};
+use crate::storage::{Database, app_migration, uninstall};
 use std::path::Path;
 
 /// A database that is owned and written to, but not synchronised.
@@ -73,5 +73,20 @@ impl LocalDatabase {
     pub async fn query(&self, sql: &str, arguments: Vec<SqlValue>) -> Result<QueryRows> {
         let sql = sql.to_owned();
         Ok(self.database.read(move |connection| host_sql::query(connection, &sql, &arguments)).await?)
+    }
+
+    /// Takes Rowtide out of the database, in one transaction: every table, view and trigger whose name begins with
+    /// `_rowtide_` is dropped. The app's tables, their rows and triggers stay as they are. Answers whether there was
+    /// anything to drop.
+    ///
+    /// What the server does not have yet is never uploaded: pending rows stay in their tables as plain rows, a frozen
+    /// upload, the inbox and the source identity are gone. Sync first, or
+    /// [`sync_then_detach`](crate::Client::sync_then_detach) to leave without the rows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where a trigger or view of the app refers to
+    /// Rowtide's tables; SQLite's. Nothing was changed then.
+    pub async fn uninstall_sync(&self) -> Result<bool> {
+        Ok(self.database.transaction(uninstall::uninstall).await?)
     }
 }

@@ -30,6 +30,17 @@ fn report_changed(changed: i64, json: bool) {
     }
 }
 
+/// `rowtide uninstall`.
+pub(crate) async fn uninstall(device: &Device, json: bool) -> Result<u8, Failure> {
+    let uninstalled = open(device).await?.uninstall_sync().await?;
+    match (json, uninstalled) {
+        (true, _) => println!("{}", serde_json::json!({ "uninstalled": uninstalled })),
+        (false, true) => println!("uninstalled"),
+        (false, false) => println!("nothing to uninstall"),
+    }
+    Ok(0)
+}
+
 /// `rowtide query SQL`.
 pub(crate) async fn query(device: &Device, sql: &str) -> Result<u8, Failure> {
     let found = open(device).await?.query(sql, Vec::new()).await?;

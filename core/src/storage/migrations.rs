@@ -1,7 +1,7 @@
 //! Installs Rowtide's tables in a database and binds the configured tables to it, in one transaction.
 
 use super::error::{Result, StorageError};
-use super::{attachment, managed_tables};
+use super::{adoption, attachment, managed_tables};
 use crate::protocol::ids::SourceId;
 use crate::schema::ManagedSchema;
 use rusqlite::{Connection, Transaction};
@@ -29,8 +29,12 @@ pub(crate) fn layout(connection: &Connection) -> Result<Option<i64>> {
 }
 
 /// Creates what is missing, numbers the tables, installs the triggers; a table that is new here has its
-/// existing rows captured once, as local inserts.
+/// existing rows captured once, as local inserts. A database that another client left behind is adopted.
 pub(crate) fn install(transaction: &Transaction<'_>, schema: &ManagedSchema) -> Result<ManagedSchema> {
+    let former = match layout(transaction)? {
+        None => adoption::find(transaction)?,
+        Some(_) => None,
+    };
     upgrade(transaction)?;
     transaction.execute("UPDATE _rowtide_apply SET applying = 0 WHERE applying <> 0", [])?;
     managed_tables::retire_removed(transaction, schema)?;
@@ -38,7 +42,11 @@ pub(crate) fn install(transaction: &Transaction<'_>, schema: &ManagedSchema) -> 
     for table in &schema.tables {
         tables.push(Arc::new(managed_tables::install(transaction, table)?));
     }
-    Ok(ManagedSchema { tables, ..schema.clone() })
+    let managed = ManagedSchema { tables, ..schema.clone() };
+    if let Some(generation) = former {
+        adoption::adopt(transaction, &managed, generation)?;
+    }
+    Ok(managed)
 }
 
 /// Brings the layout up to date, from whichever version the database has.

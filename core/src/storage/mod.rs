@@ -3,6 +3,7 @@
 //! A function that must be atomic takes a `&Transaction`; one that only reads takes a `&Connection`.
 //! No network call, host callback or wait happens inside a write transaction.
 
+pub(crate) mod adoption;
 pub(crate) mod app_migration;
 pub(crate) mod apply;
 pub(crate) mod attachment;
@@ -33,6 +34,7 @@ pub(crate) mod row_state;
 pub(crate) mod rows;
 pub(crate) mod stage;
 pub(crate) mod triggers;
+pub(crate) mod uninstall;
 
 pub(crate) use connection::Database;
 pub(crate) use error::StorageError;

@@ -37,13 +37,12 @@ fn reason_name(reason: ReplacementReason) -> &'static str {
     }
 }
 
-fn parse_reason(name: &str) -> ReplacementReason {
-    match name {
-        "source_sequence_out_of_order" => ReplacementReason::SourceSequenceOutOfOrder,
-        "source_sequence_changed" => ReplacementReason::SourceSequenceChanged,
-        "source_retired" => ReplacementReason::SourceRetired,
-        _ => ReplacementReason::HistoryPruned,
-    }
+/// The reason of a name, where it is one.
+pub(crate) fn known_reason(name: &str) -> Option<ReplacementReason> {
+    use ReplacementReason::{HistoryPruned, SourceRetired, SourceSequenceChanged, SourceSequenceOutOfOrder};
+    [HistoryPruned, SourceSequenceOutOfOrder, SourceSequenceChanged, SourceRetired]
+        .into_iter()
+        .find(|reason| reason_name(*reason) == name)
 }
 
 /// Reason of a rebuild from a server that is behind what was read from it.
@@ -90,7 +89,7 @@ pub(crate) fn load(connection: &Connection) -> Result<Option<Operation>> {
             let kind = match kind.as_str() {
                 "remote_replace" => OperationKind::RemoteReplace { user: row.get(2)? },
                 "source_recovery" => OperationKind::SourceRecovery {
-                    reason: parse_reason(&reason),
+                    reason: known_reason(&reason).unwrap_or(ReplacementReason::HistoryPruned),
                     replacement: SourceId::parse(&row.get::<_, String>(3)?)
                         .ok_or(rusqlite::Error::InvalidQuery)?,
                 },

@@ -144,8 +144,9 @@ impl Engine {
                 // What a row is refused for shows again when it is pushed with what was written since.
                 Pushed::Committed | Pushed::RowsRefused(_) => {}
                 Pushed::Conflict(conflict) => self.rebase(*conflict, report).await?,
-                Pushed::SourceReplaced => self.finish_operation(report).await?,
+                Pushed::SourceReplaced => {}
             }
+            self.finish_operation(report).await?;
         }
         Ok(())
     }

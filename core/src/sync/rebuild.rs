@@ -26,6 +26,10 @@ impl Engine {
             let Some(operation) = self.database.read(operation::load).await? else {
                 return Ok(());
             };
+            // An adopted database may have both; the frozen rows are settled first, the snapshot has them then.
+            if operation.kind == OperationKind::Rebuild && self.has_outbox().await? {
+                return Ok(());
+            }
             let source = self.attachment().await?.source_id;
             let session = match operation.session.clone() {
                 Some(session) => session,
