@@ -1,12 +1,15 @@
 //! Two devices and a server, in both wire generations.
 #![allow(clippy::unwrap_used)]
 
+mod adoption;
+mod adoption_refused;
 mod attach;
 mod automatic;
 mod configuration;
 mod conflicts;
 mod copies;
 mod evolution;
+mod former;
 mod local;
 mod merge;
 mod observation;
