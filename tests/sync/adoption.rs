@@ -173,6 +173,25 @@ async fn a_prepared_upload_is_sent_as_it_was_frozen_with_later_edits_behind_it()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_integer_that_was_rounded_when_it_was_frozen_reaches_the_server_exactly() {
+    let (server, mut a, b) = two_devices(WireGeneration::A, SEED).await;
+    a.exec("UPDATE notes SET stars = 9007199254740993, title = 'big' WHERE id = 'n1'").await;
+    server.fail(Endpoint::PushCommit, 0, 9, Fault::DropRequest);
+    a.client().sync().await.unwrap_err();
+    server.heal();
+    regress(&mut a, WireGeneration::A).await;
+    exec(
+        &a,
+        "UPDATE _sync_outbox_rows SET wire_payload = json_set(wire_payload, '$.stars', 9007199254740992)",
+    )
+    .await;
+    a.reopen().await;
+    assert_eq!(a.pending().await, 1);
+    converge(&a, &b).await;
+    assert_eq!(b.text("SELECT stars FROM notes WHERE id = 'n1'").await, "9007199254740993");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_was_lost_is_found_again_and_nothing_is_sent_twice() {
     for generation in BOTH {
         let (server, mut a, b) = frozen(generation, true).await;

@@ -58,7 +58,8 @@ impl Client {
     ///
     /// Nothing is written before every check has passed. Afterwards the database has Rowtide's own tables (prefix
     /// `_rowtide_`), capture triggers, and a source identity that it keeps; rows that were there before are
-    /// captured once. No network is used.
+    /// captured once. A database that another client of the protocol left behind (`_sync_` tables) goes on where that
+    /// client stood. No network is used.
     ///
     /// # Errors
     /// [`ErrorKind::AlreadyOwned`] at once where another client has the database open;

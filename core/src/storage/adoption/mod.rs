@@ -33,6 +33,7 @@ pub(super) fn adopt(
     let newest = rows::carry_row_states(transaction, schema)?;
     let frozen = rows::carry_outbox(transaction, schema, former.outbox.as_ref())?;
     let changes = rows::carry_dirty_rows(transaction, schema, frozen)?;
+    let changes = rows::repair_frozen(transaction, schema, generation, changes)?;
     write_attachment(transaction, schema, generation, &former, newest, changes)?;
     rows::forget_captured(transaction)?;
     if let Some(frozen) = &former.outbox {

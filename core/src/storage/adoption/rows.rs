@@ -2,16 +2,21 @@
 
 use super::super::error::Result;
 use super::super::row_state::{self, RowState};
+use super::super::{outbox, rows};
 use super::refusal;
 use super::state::FormerOutbox;
 use crate::protocol::ids::RowVersion;
 use crate::protocol::message::RowOp;
+use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
-use crate::schema::{KeyKind, ManagedSchema, ManagedTable};
+use crate::schema::{KeyKind, ManagedSchema, ManagedTable, TableId};
 use rusqlite::{Transaction, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
+
+const INSERT_DIRTY: &str = "INSERT INTO _rowtide_dirty_rows (table_id, key, first_change, last_change)
+                            VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING";
 
 /// Carries over the server's versions; answers the newest. What belongs to tables that are not configured is not
 /// carried: should they be configured again, their rows meet the server's as local ones.
@@ -108,10 +113,7 @@ pub(super) fn carry_dirty_rows(
     let mut statement = transaction.prepare(
         "SELECT schema_name, table_name, key_json FROM _sync_dirty_rows ORDER BY dirty_ordinal, rowid",
     )?;
-    let mut insert = transaction.prepare(
-        "INSERT INTO _rowtide_dirty_rows (table_id, key, first_change, last_change) VALUES (?1, ?2, ?3, ?3)
-         ON CONFLICT DO NOTHING",
-    )?;
+    let mut insert = transaction.prepare(INSERT_DIRTY)?;
     let mut found = statement.query([])?;
     let mut change = frozen;
     while let Some(row) = found.next()? {
@@ -119,6 +121,32 @@ pub(super) fn carry_dirty_rows(
         let key = local_key(table, &row.get::<_, String>(2)?)?;
         change += 1;
         insert.execute(params![table.id.0, key, change])?;
+    }
+    Ok(change)
+}
+
+/// Makes frozen rows dirty whose payload is not what their table holds: those clients round large integers on the way
+/// out. The exact row follows the frozen one. Answers the number of the last change.
+pub(super) fn repair_frozen(
+    transaction: &Transaction<'_>,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    changes: i64,
+) -> Result<i64> {
+    let mut statement = transaction
+        .prepare("SELECT table_id, key, payload FROM _rowtide_outbox_rows WHERE payload IS NOT NULL")?;
+    let mut insert = transaction.prepare(INSERT_DIRTY)?;
+    let mut found = statement.query([])?;
+    let mut change = changes;
+    while let Some(row) = found.next()? {
+        let (table, key) = (outbox::managed(schema, TableId(row.get(0)?))?, rows::key(row, 1)?);
+        let sent = rows::decode_payload(generation, table, &row.get::<_, String>(2)?).ok();
+        // A row that is gone is dirty already.
+        let Some(held) = rows::read(transaction, table, &key).transpose() else { continue };
+        if sent.is_none() || sent != held.ok() {
+            change += 1;
+            insert.execute(params![table.id.0, key, change])?;
+        }
     }
     Ok(change)
 }
