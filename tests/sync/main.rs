@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adoption;
+mod adoption_outbox;
 mod adoption_refused;
 mod attach;
 mod automatic;
