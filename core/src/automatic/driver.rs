@@ -102,7 +102,8 @@ async fn run(world: &World, work: Work, backoff: &mut Backoff) {
         inputs.news = inputs.news.or(news);
         if matches!(error.kind(), ErrorKind::NotAttached) {
             inputs.attached = false;
-        } else if !inputs.credentials_rejected {
+        } else if !error.is_auth() {
+            // Without credentials the loop waits for the host, not for a time.
             inputs.not_before_ms = Some(now_ms.saturating_add(millis(wait)));
         }
     });

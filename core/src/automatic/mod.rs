@@ -10,7 +10,7 @@ mod watcher;
 pub use options::{Connectivity, Direction, LoopOptions, MeteredUse, WatchUse};
 
 pub(crate) use driver::{World, drive};
-pub(crate) use signals::Signals;
+pub(crate) use signals::{News, Signals};
 pub(crate) use watcher::watch;
 
 use crate::clock::Rng;

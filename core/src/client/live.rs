@@ -1,7 +1,7 @@
 //! The automatic loop and observation.
 
 use super::{Client, Shared, finished};
-use crate::automatic::{Connectivity, Direction, LoopOptions, World, drive, watch};
+use crate::automatic::{Connectivity, Direction, LoopOptions, News, World, drive, watch};
 use crate::error::Result;
 use crate::observe::{ProgressChanges, StatusChanges, TableChanges};
 use crate::report::{Budget, Health, Report, Status};
@@ -23,6 +23,8 @@ impl Client {
             // What an earlier run left is uploaded with the first sync.
             inputs.local = inputs.local.or(Some((now_ms, now_ms)));
             inputs.not_before_ms = None;
+            // The first sync does not wait for a stream to tell of anything.
+            inputs.news = Some(News::Perhaps);
             inputs.run
         });
         let world = World {

@@ -5,6 +5,7 @@
 
 use super::base_images::{self, Base};
 use super::error::{Result, StorageError};
+use super::operation::{self, OperationKind};
 use super::refused_rows::{self, Refusal, RefusedReason};
 use super::row_state::{self, RowState};
 use super::rows::{self, ServerRow};
@@ -77,6 +78,8 @@ pub(crate) struct Applied {
     pub(crate) rows: i64,
     /// Conflicts decided.
     pub(crate) conflicts: i64,
+    /// Whether rows that the server has left their tables and a rebuild has to bring them back.
+    pub(crate) needs_rebuild: bool,
 }
 
 /// One transaction's work of writing the server's rows.
@@ -93,6 +96,10 @@ pub(crate) struct Applier<'a> {
     pub(super) side_effects: HashMap<(TableId, String), SqlValue>,
     /// Whether a table has triggers of the app, which may write to other managed rows.
     pub(super) app_triggers: HashMap<TableId, bool>,
+    /// Rows of the server that left their tables together with a refused one.
+    pub(super) stale: Vec<(TableId, SqlValue)>,
+    /// Whether rows of a version that is here already are compared, and written where they differ.
+    pub(super) compare_equal: bool,
     pub(crate) done: Applied,
 }
 
@@ -109,6 +116,10 @@ impl<'a> Applier<'a> {
         dirty_rows::coalesce(transaction)?;
         transaction
             .execute_batch("UPDATE _rowtide_apply SET applying = 1; PRAGMA defer_foreign_keys = ON")?;
+        if dirty_rows::any(transaction)? {
+            // A row that came and went here is no intent that another device's row could meet.
+            dirty_rows::prune(transaction, schema)?;
+        }
         let any_dirty = dirty_rows::any(transaction)?;
         Ok(Self {
             transaction,
@@ -119,6 +130,8 @@ impl<'a> Applier<'a> {
             parked: Vec::new(),
             side_effects: HashMap::new(),
             app_triggers: HashMap::new(),
+            stale: Vec::new(),
+            compare_equal: false,
             done: Applied::default(),
         })
     }
@@ -137,6 +150,7 @@ impl<'a> Applier<'a> {
             while self.refuse_orphans()? > 0 {}
         }
         self.keep_side_effects()?;
+        self.restore_stale()?;
         base_images::sweep(self.transaction, self.schema)?;
         self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 0")?;
         Ok(self.done)
@@ -153,7 +167,9 @@ impl<'a> Applier<'a> {
         arbiter: &mut dyn Arbiter,
     ) -> Result<()> {
         let state = row_state::get(self.transaction, table.id, key)?;
-        if state.version >= version {
+        if state.version > version
+            || (state.version == version && !self.differs(table, key, server.as_ref())?)
+        {
             return Ok(());
         }
         let server = self.keep_extra(table, key, server)?;
@@ -165,6 +181,16 @@ impl<'a> Applier<'a> {
             return self.accept(table, key, next, server.as_deref());
         };
         self.meet(table, wire_key, key, next, last_change, server, arbiter)
+    }
+
+    /// Whether a clean row of the server's own version holds something else here, where that is asked for.
+    fn differs(&self, table: &ManagedTable, key: &SqlValue, server: Option<&ServerRow>) -> Result<bool> {
+        if !self.compare_equal
+            || (self.any_dirty && dirty_rows::last_change(self.transaction, table.id, key)?.is_some())
+        {
+            return Ok(false);
+        }
+        Ok(rows::read(self.transaction, table, key)?.as_ref() != server.map(|server| &server.values))
     }
 
     /// Keeps what the server's row has beyond the table's columns; whoever wins, it is the server's.
@@ -273,6 +299,7 @@ impl<'a> Applier<'a> {
             }
         }
         self.done.rows += 1;
+        self.stale.retain(|(stale, stale_key)| *stale != table.id || stale_key != key);
         self.set_state(table, key, next)
     }
 
@@ -316,6 +343,21 @@ impl<'a> Applier<'a> {
         let found = triggers::has_others(self.transaction, table)?;
         self.app_triggers.insert(table.id, found);
         Ok(found)
+    }
+
+    /// Marks rows of the server that left their tables, and records the rebuild that brings them back.
+    fn restore_stale(&mut self) -> Result<()> {
+        for (table, key) in std::mem::take(&mut self.stale) {
+            if !row_state::get(self.transaction, table, &key)?.is_live() {
+                continue;
+            }
+            row_state::mark_stale(self.transaction, table, &key)?;
+            self.done.needs_rebuild = true;
+        }
+        if self.done.needs_rebuild && operation::load(self.transaction)?.is_none() {
+            operation::start(self.transaction, &OperationKind::Rebuild, "refused_row")?;
+        }
+        Ok(())
     }
 
     /// Rows that are being applied and that a trigger of the app overwrote after their turn are the server's again.

@@ -69,6 +69,10 @@ pub(crate) fn apply_page(
                 progress.bundles += 1;
                 progress.applied.rows += applied.rows;
                 progress.applied.conflicts += applied.conflicts;
+                if applied.needs_rebuild {
+                    progress.needs_rebuild = true;
+                    return Ok(progress);
+                }
             }
             Err(StorageError::Undecided) => {
                 transaction.rollback()?;

@@ -4,32 +4,66 @@
 use super::apply::Applier;
 use super::error::{Result, StorageError};
 use super::refused_rows::{self, Refusal, RefusedReason};
-use super::{dirty_rows, quote, rows};
+use super::{dirty_rows, quote, row_state, rows};
 use crate::protocol::value::{ColumnKind, SqlValue};
 use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
 use rusqlite::Transaction;
 use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
+
+/// How far local deletes reach into the server's rows.
+#[derive(Default)]
+struct Reach {
+    /// Deleted rows that clean rows refer to, where the reference forbids that.
+    forbidden: Vec<(TableId, SqlValue)>,
+    /// Local deletes that took rows along.
+    roots: Vec<(TableId, SqlValue)>,
+    taken_along: Vec<(TableId, SqlValue)>,
+    /// Whether another look is needed.
+    again: bool,
+}
+
+impl Reach {
+    /// The local deletes to undo. One that was only taken along was not deleted by anybody: the deletes that took
+    /// rows along are undone instead.
+    fn to_undo(self) -> Vec<(TableId, SqlValue)> {
+        let (taken, mut undo): (Vec<_>, Vec<_>) =
+            self.forbidden.into_iter().partition(|row| self.taken_along.contains(row));
+        if !taken.is_empty() {
+            undo.extend(self.roots);
+        }
+        undo
+    }
+}
 
 impl Applier<'_> {
     /// A row that was deleted here may have got referencing rows from another device since. The local delete acts
     /// on them as it would have, had they been there: captured, so it goes up with the rest. Where the reference
     /// forbids the delete, the delete has to be undone.
     pub(super) fn extend_local_deletes(&self) -> Result<()> {
-        let mut forbidden = Vec::new();
-        for child in &self.schema.tables {
-            for reference in &child.references {
-                let Some(parent) = self.schema.tables.iter().find(|table| table.name == reference.table)
-                else {
-                    continue;
-                };
-                if reference.to.eq_ignore_ascii_case(parent.key_column()) {
-                    self.extend_deletes_of(parent, child, reference, &mut forbidden)?;
+        let mut reach = Reach::default();
+        // What one delete takes along may itself be referred to.
+        loop {
+            reach.again = false;
+            for child in &self.schema.tables {
+                for reference in &child.references {
+                    let parent = self.schema.tables.iter().find(|table| table.name == reference.table);
+                    let by_key =
+                        |parent: &&Arc<ManagedTable>| reference.to.eq_ignore_ascii_case(parent.key_column());
+                    if let Some(parent) = parent.filter(by_key) {
+                        self.extend_deletes_of(parent, child, reference, &mut reach)?;
+                    }
                 }
             }
+            if !reach.forbidden.is_empty() {
+                return Err(StorageError::ParentsDeletedHere(reach.to_undo()));
+            }
+            if !reach.again {
+                return Ok(());
+            }
         }
-        if forbidden.is_empty() { Ok(()) } else { Err(StorageError::ParentsDeletedHere(forbidden)) }
     }
 
     fn extend_deletes_of(
@@ -37,7 +71,7 @@ impl Applier<'_> {
         parent: &ManagedTable,
         child: &ManagedTable,
         reference: &Reference,
-        forbidden: &mut Vec<(TableId, SqlValue)>,
+        reach: &mut Reach,
     ) -> Result<()> {
         let (name, column) = (quote(&child.name), quote(&reference.column));
         let sql = format!(
@@ -60,15 +94,29 @@ impl Applier<'_> {
                 DeleteAction::Refuse => {
                     // A dirty child is local intent itself, and is dealt with as an orphan.
                     if self.has_clean_child(child, reference, &key)? {
-                        forbidden.push((parent.id, key));
+                        reach.forbidden.push((parent.id, key));
                     }
                     continue;
                 }
             };
             self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 0")?;
-            self.transaction.prepare_cached(&sql)?.execute([&key])?;
+            let reached = self.transaction.prepare_cached(&sql)?.execute([&key])?;
             self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 1")?;
+            reach.again |= reached > 0;
+            reach.roots.push((parent.id, key));
+            self.note_reached(reach)?;
             dirty_rows::coalesce(self.transaction)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers what a delete took along, before it is intent like any other.
+    fn note_reached(&self, reach: &mut Reach) -> Result<()> {
+        let mut statement =
+            self.transaction.prepare_cached("SELECT table_id, key FROM _rowtide_change_log")?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            reach.taken_along.push((TableId(row.get(0)?), rows::key(row, 1)?));
         }
         Ok(())
     }
@@ -86,7 +134,7 @@ impl Applier<'_> {
     }
 
     /// Moves dirty rows that depend on a row which is about to go to the inbox.
-    pub(super) fn refuse_dependants(&self, table: &ManagedTable, key: &SqlValue) -> Result<()> {
+    pub(super) fn refuse_dependants(&mut self, table: &ManagedTable, key: &SqlValue) -> Result<()> {
         let mut doomed = vec![(table, key.clone())];
         let mut seen = HashSet::new();
         let mut dirty = Vec::new();
@@ -140,7 +188,7 @@ impl Applier<'_> {
     }
 
     /// Moves dirty rows whose parent does not exist to the inbox; answers how many.
-    pub(super) fn refuse_orphans(&self) -> Result<usize> {
+    pub(super) fn refuse_orphans(&mut self) -> Result<usize> {
         let mut count = 0;
         for table in &self.schema.tables {
             for reference in &table.references {
@@ -173,9 +221,10 @@ impl Applier<'_> {
         Ok(count)
     }
 
-    /// Takes a dirty row out of its table and into the inbox, content and all.
+    /// Takes a dirty row out of its table and into the inbox, content and all. Where the server has the row, or rows
+    /// that its leaving takes along, their server versions come back with a rebuild.
     fn refuse(
-        &self,
+        &mut self,
         table: &ManagedTable,
         key: &SqlValue,
         reason: RefusedReason,
@@ -187,7 +236,14 @@ impl Applier<'_> {
         }
         refused_rows::add(self.transaction, table, key, Refusal { reason, message }, self.now_ms)?;
         refused_rows::leaves_table(self.transaction, table.id, key)?;
-        rows::delete(self.transaction, table, key)?;
+        let before = std::mem::take(&mut self.side_effects);
+        self.note_side_effects(|transaction| rows::delete(transaction, table, key).map(drop))?;
+        let touched = std::mem::replace(&mut self.side_effects, before);
+        for ((id, _), key) in touched {
+            if row_state::get(self.transaction, id, &key)?.is_live() {
+                self.stale.push((id, key));
+            }
+        }
         Ok(())
     }
 
@@ -261,6 +317,8 @@ impl Applier<'_> {
                                 );
                                 self.refuse_dependants(child, &key)?;
                                 self.refuse(child, &key, RefusedReason::ParentMissing, &message)?;
+                                // The server's own row is the orphan: it would come back as one.
+                                self.stale.clear();
                             }
                         }
                     }
@@ -399,9 +457,10 @@ pub(crate) fn commit(transaction: Transaction<'_>, schema: &ManagedSchema, now_m
 
 /// Undoes local deletes: the rows are the server's again, and unknown here until a snapshot brings them.
 pub(crate) fn undo_deletes(transaction: &Transaction<'_>, parents: &[(TableId, SqlValue)]) -> Result<()> {
+    dirty_rows::coalesce(transaction)?;
     for (table, key) in parents {
         dirty_rows::clear(transaction, *table, key)?;
-        super::row_state::forget(transaction, *table, key)?;
+        row_state::forget(transaction, *table, key)?;
     }
     Ok(())
 }

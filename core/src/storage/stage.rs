@@ -91,9 +91,35 @@ pub(crate) fn for_each(
     Ok(())
 }
 
+/// Times that local deletes are undone for one snapshot before it is given up.
+const UNDO_ROUNDS: usize = 16;
+
 /// Applies a fully staged session in one transaction, with everything that becomes true by it: checkpoint,
 /// user, source, the end of the operation. The final gate: the session must still be the one that was staged.
 pub(crate) fn apply_session(
+    connection: &mut Connection,
+    schema: &ManagedSchema,
+    generation: WireGeneration,
+    session: &SnapshotSession,
+    kind: &OperationKind,
+    arbiter: &mut dyn Arbiter,
+    now_ms: i64,
+) -> Result<Applied> {
+    for _ in 0..UNDO_ROUNDS {
+        match try_session(connection, schema, generation, session, kind, arbiter, now_ms) {
+            Err(StorageError::ParentsDeletedHere(parents)) => {
+                let undo = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                integrity::undo_deletes(&undo, &parents)?;
+                undo.commit()?;
+            }
+            done => return done,
+        }
+    }
+    let text = "rows of the server refer to rows that were deleted here, and undoing that does not help";
+    Err(StorageError::Violation(text.into()))
+}
+
+fn try_session(
     connection: &mut Connection,
     schema: &ManagedSchema,
     generation: WireGeneration,
@@ -122,16 +148,7 @@ pub(crate) fn apply_session(
     if rehearsal.undecided {
         return Err(StorageError::Undecided);
     }
-    let applied = match outcome {
-        Err(StorageError::ParentsDeletedHere(parents)) => {
-            transaction.rollback()?;
-            let undo = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            integrity::undo_deletes(&undo, &parents)?;
-            undo.commit()?;
-            return apply_session(connection, schema, generation, session, kind, arbiter, now_ms);
-        }
-        applied => applied?,
-    };
+    let applied = outcome?;
     if *kind != OperationKind::AddTables {
         attachment::set_checkpoint(&transaction, session.snapshot_bundle_seq)?;
     }
@@ -144,6 +161,9 @@ pub(crate) fn apply_session(
         OperationKind::Rebuild | OperationKind::AddTables => {}
     }
     operation::finish(&transaction)?;
+    if applied.needs_rebuild {
+        operation::start(&transaction, &OperationKind::Rebuild, "refused_row")?;
+    }
     integrity::commit(transaction, schema, now_ms)?;
     Ok(applied)
 }
@@ -160,6 +180,7 @@ fn apply_snapshot(
 ) -> Result<Applied> {
     let covered = |table: &&Arc<ManagedTable>| only.is_none_or(|only| only.contains(&table.id));
     let mut applier = Applier::begin(transaction, schema, now_ms)?;
+    applier.compare_equal = true;
     for table in schema.tables.iter().rev().filter(covered) {
         remove_missing(transaction, table, &mut applier, arbiter)?;
     }

@@ -26,7 +26,8 @@ impl Engine {
                 let text = "the database is attached to another user; detach first";
                 return Err(Error::new(ErrorKind::AttachedToAnother, text));
             }
-            None => {}
+            // Somebody else may have signed in since the last token.
+            None => self.api.forget_token().await,
         }
         self.negotiate(&current.source_id).await?;
         if self.resume_download(user, report).await? {

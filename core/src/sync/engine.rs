@@ -116,6 +116,7 @@ impl Engine {
         };
         if unsynced == 0 {
             self.forget_negotiated().await;
+            self.api.forget_token().await;
         }
         Ok(())
     }

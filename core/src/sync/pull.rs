@@ -160,7 +160,7 @@ fn apply_body(
 }
 
 fn count(report: &mut Report, progress: &PageProgress) {
-    let Applied { rows, conflicts } = progress.applied;
+    let Applied { rows, conflicts, .. } = progress.applied;
     report.pulled_rows += rows;
     report.conflicts += conflicts;
     report.pulled_bundles += progress.bundles;

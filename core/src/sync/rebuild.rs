@@ -53,7 +53,10 @@ impl Engine {
             }
             self.apply(&session, operation.kind, report).await?;
             self.api.delete_snapshot(&source, &session.snapshot_id).await;
-            return Ok(());
+            if self.pending_operation().await?.is_none() {
+                return Ok(());
+            }
+            // Rows of the server left their tables with refused ones, and come back with another snapshot.
         }
         Err(Error::new(
             ErrorKind::Network,

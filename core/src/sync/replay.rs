@@ -35,7 +35,7 @@ impl Engine {
                 .database
                 .read(move |connection| replay::expected_hash(connection, &schema, generation, version))
                 .await?;
-            if expected == bundle.bundle_hash {
+            if expected.as_ref() == Some(&bundle.bundle_hash) {
                 let schema = self.schema.clone();
                 self.database
                     .transaction(move |transaction| {

@@ -120,6 +120,11 @@ impl Api {
         Self { transport, auth, clock, rng, base, requests: zero(), bytes_up: zero(), bytes_down: zero() }
     }
 
+    /// Asks the host for a token anew with the next request.
+    pub(crate) async fn forget_token(&self) {
+        self.auth.forget().await;
+    }
+
     pub(crate) fn traffic(&self) -> Traffic {
         Traffic {
             requests: self.requests.load(Ordering::Relaxed),

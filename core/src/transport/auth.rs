@@ -73,6 +73,11 @@ impl Authorizer {
         self.refresh(&mut current, reason).await
     }
 
+    /// Forgets the current token: it may be another user's.
+    pub(crate) async fn forget(&self) {
+        *self.current.lock().await = None;
+    }
+
     /// A token to use after the server rejected `rejected`; another call's refresh counts.
     pub(crate) async fn replace(&self, rejected: &str) -> Result<String, TokenError> {
         let mut current = self.current.lock().await;

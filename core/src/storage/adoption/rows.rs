@@ -140,7 +140,8 @@ pub(super) fn repair_frozen(
     let mut change = changes;
     while let Some(row) = found.next()? {
         let (table, key) = (outbox::managed(schema, TableId(row.get(0)?))?, rows::key(row, 1)?);
-        let sent = rows::decode_payload(generation, table, &row.get::<_, String>(2)?).ok();
+        let sent = rows::decode_payload(generation, schema, table, &row.get::<_, String>(2)?).ok();
+        let sent = sent.map(|sent| sent.values);
         // A row that is gone is dirty already.
         let Some(held) = rows::read(transaction, table, &key).transpose() else { continue };
         if sent.is_none() || sent != held.ok() {

@@ -167,7 +167,9 @@ impl FormerOutbox {
             WireGeneration::A if self.row_count > 0 => self.row_count,
             WireGeneration::A => return Ok(None),
             WireGeneration::B => {
-                if replay::expected_hash(connection, schema, generation, RowVersion(*seq))? != *hash {
+                if replay::expected_hash(connection, schema, generation, RowVersion(*seq))?.as_ref()
+                    != Some(hash)
+                {
                     return Ok(None);
                 }
                 sent_rows
