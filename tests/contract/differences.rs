@@ -100,12 +100,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         reason: "capabilities are asked for once per open client, which saves a request in every operation",
     },
     Difference {
-        file: "protocol-http/requests.json",
-        case: "watch",
-        found: &["sent = false"],
-        reason: "there is no watch stream: the host decides when to sync",
-    },
-    Difference {
         file: "pull-snapshot/basic.json",
         case: "pull-rejects-stable-behind-request",
         found: &["ended = network", "rebuildRequired = 1"],

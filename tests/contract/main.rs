@@ -21,3 +21,5 @@ mod rich_schema;
 mod script;
 mod snapshot;
 mod values;
+mod watch;
+mod watch_server;

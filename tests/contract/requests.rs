@@ -3,9 +3,9 @@
 use crate::ledger::Findings;
 use rowtide::protocol::ids::BundleSeq;
 use rowtide::protocol::profile::WireGeneration;
-use rowtide::{Method, Request};
+use rowtide::{LoopOptions, Method, Request, SyncTable};
 use rowtide_server::Limits;
-use rowtide_tests::{Device, Endpoint, Fault, Notes, TestServer};
+use rowtide_tests::{Device, Endpoint, Fault, NOTES, Notes, TestServer, VirtualClock};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tokio::sync::OnceCell;
@@ -44,6 +44,16 @@ async fn requests() -> Vec<(Endpoint, Request)> {
     );
     c.exec("UPDATE notes SET title = 'r'").await;
     c.sync().await;
+    let clock = VirtualClock::default();
+    let d = Device::new(&server, "ada", NOTES, move |config| {
+        let config = config.clock(clock.clone());
+        config.table(SyncTable::new("notes").key("id")).table(SyncTable::new("tags").key("id"))
+    })
+    .await;
+    d.attach().await;
+    d.client().start(LoopOptions::default());
+    let mut changes = d.client().observe_status();
+    while !changes.next().await.unwrap().automatic.watching {}
     server.take_exchanges().into_iter().map(|exchange| (exchange.endpoint, exchange.request)).collect()
 }
 
@@ -66,7 +76,7 @@ pub(crate) async fn shape(_: &str, case: &Value) -> Findings {
         "committedRows" => Endpoint::CommittedRows,
         "snapshotSession" | "sourceReplacement" => Endpoint::SnapshotCreate,
         "snapshotChunk" => Endpoint::SnapshotChunk,
-        "watch" => Endpoint::Other,
+        "watch" => Endpoint::Watch,
         other => panic!("unknown operation {other}"),
     };
     let requests = REQUESTS.get_or_init(requests).await;

@@ -128,6 +128,9 @@ async fn follow(world: &World, mut stream: WatchStream) -> bool {
             () = world.clock.sleep(left) => {}
         }
     }
+    let heard = stream.parts() > 0;
+    // Closed before the pull, so that a server never holds both.
+    drop(stream);
     world.signals.news(News::Perhaps);
-    stream.parts() > 0
+    heard
 }

@@ -22,6 +22,8 @@ impl Client {
             inputs.watching = false;
             // What an earlier run left is uploaded with the first sync.
             inputs.local = inputs.local.or(Some((now_ms, now_ms)));
+            // The first sync is due at once, even where the stream is open before the loop looks.
+            inputs.news = inputs.news.or(Some(News::Perhaps));
             inputs.not_before_ms = None;
             // The first sync does not wait for a stream to tell of anything.
             inputs.news = Some(News::Perhaps);
