@@ -75,6 +75,8 @@ enum Command {
     Pull,
     /// Downloads and uploads.
     Sync,
+    /// Syncs by itself until interrupted, and prints each change of the status.
+    Run(commands::run::Options),
     /// Downloads everything anew and writes what differs.
     Rebuild,
     /// Tells where the database stands.
@@ -82,14 +84,7 @@ enum Command {
     /// Tells the database's identity at the server.
     SourceInfo,
     /// Lists rows that cannot be synchronised as they are.
-    Refused {
-        /// Make them pending again.
-        #[arg(long, conflicts_with = "discard")]
-        retry: bool,
-        /// Drop them for good.
-        #[arg(long)]
-        discard: bool,
-    },
+    Refused(commands::inbox::Options),
     /// Empties the managed tables and leaves the user, unless rows are unsynced.
     Detach,
     /// Syncs, then detaches.
@@ -126,22 +121,22 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<u8, Failure> {
-    use commands::{database, doctor, serve, sync};
+    use commands::{database, doctor, inbox, run, serve, status, sync};
     let (json, device) = (cli.json, cli.device);
     match cli.command {
         Command::Serve(options) => serve::run(options, json).await,
         Command::Exec { sql } => database::exec(&device, &sql, json).await,
         Command::Query { sql } => database::query(&device, &sql).await,
         Command::Import { table, file } => database::import(&device, &table, &file, json).await,
-        Command::Open => sync::open(&device, json).await,
+        Command::Open | Command::Status => status::status(&device, json).await,
         Command::Attach { user } => sync::attach(&device, &user, json).await,
         Command::Push => sync::push(&device, json).await,
         Command::Pull => sync::pull(&device, json).await,
         Command::Sync => sync::sync(&device, json).await,
+        Command::Run(options) => run::run(&device, &options, json).await,
         Command::Rebuild => sync::rebuild(&device, json).await,
-        Command::Status => sync::status(&device, json).await,
-        Command::SourceInfo => sync::source_info(&device, json).await,
-        Command::Refused { retry, discard } => sync::refused(&device, retry, discard, json).await,
+        Command::SourceInfo => status::source_info(&device, json).await,
+        Command::Refused(options) => inbox::run(&device, options, json).await,
         Command::Detach => sync::detach(&device, json).await,
         Command::SyncThenDetach => sync::sync_then_detach(&device, json).await,
         Command::Uninstall => database::uninstall(&device, json).await,

@@ -54,7 +54,7 @@ pub(crate) async fn query(device: &Device, sql: &str) -> Result<u8, Failure> {
 }
 
 /// Blobs as UUID where they have its size, as base64 otherwise.
-fn to_json(value: &SqlValue) -> Value {
+pub(crate) fn to_json(value: &SqlValue) -> Value {
     match value {
         SqlValue::Null => Value::Null,
         SqlValue::Integer(number) => Value::from(*number),
@@ -126,7 +126,8 @@ fn parse_row(line: &str, columns: &[(String, String)]) -> Result<Vec<SqlValue>, 
     }
 }
 
-fn from_json(value: Value, name: &str, declared: &str) -> Result<SqlValue, String> {
+/// A value as `import` and `--set` read it: blobs as UUID or base64.
+pub(crate) fn from_json(value: Value, name: &str, declared: &str) -> Result<SqlValue, String> {
     Ok(match value {
         Value::Null => SqlValue::Null,
         Value::Bool(flag) => SqlValue::from(flag),

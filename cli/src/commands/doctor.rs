@@ -25,6 +25,7 @@ pub(crate) async fn run(device: &Device, json: bool) -> Result<u8, Failure> {
             (answered, mismatch, format!("The server is of no use now: {error}."))
         }
     };
+    let stuck = client.why_stuck().await?;
     let next = next_step(&status, server.is_ok());
     if json {
         let object = json!({
@@ -34,6 +35,8 @@ pub(crate) async fn run(device: &Device, json: bool) -> Result<u8, Failure> {
             "pending_rows": status.pending_rows,
             "refused_rows": status.refused_rows,
             "state": status.state.as_str(),
+            "health": status.health.as_str(),
+            "stuck": stuck,
             "server": server_text,
             "next": next,
         });
@@ -48,9 +51,9 @@ pub(crate) async fn run(device: &Device, json: bool) -> Result<u8, Failure> {
         }
         None => println!("The database is not attached to a user; writes are captured for later."),
     }
-    println!("{} rows wait to be uploaded.", status.pending_rows);
-    if status.refused_rows > 0 {
-        println!("{} rows cannot be synchronised as they are; see `rowtide refused`.", status.refused_rows);
+    match stuck {
+        Some(reasons) => println!("{reasons}"),
+        None => println!("Nothing waits to be uploaded, and nothing is stuck."),
     }
     if let Some(error) = &status.last_error {
         println!("The last operation failed: {error}");

@@ -1,5 +1,6 @@
 //! `rowtide serve`.
 
+use super::interrupted;
 use crate::failure::{EXIT_OTHER, Failure};
 use clap::Args;
 use rowtide::protocol::profile::WireGeneration;
@@ -81,20 +82,4 @@ pub(crate) async fn run(options: Options, json: bool) -> Result<u8, Failure> {
         .map_err(|error| Failure::new("output", error.to_string(), EXIT_OTHER))?;
     server.run(interrupted()).await.map_err(|error| Failure::new("server", error.to_string(), EXIT_OTHER))?;
     Ok(0)
-}
-
-async fn interrupted() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = interrupt.await;
 }

@@ -3,7 +3,7 @@
 use crate::Device;
 use crate::config;
 use crate::failure::{EXIT_NOT_NOW, Failure};
-use rowtide::{Outcome, Report, Status};
+use rowtide::{Outcome, Report};
 use serde_json::{Value, json};
 
 /// Prints a report; expected endings that are no success have an exit code of their own.
@@ -99,84 +99,4 @@ operation! {
 pub(crate) async fn attach(device: &Device, user: &str, json: bool) -> Result<u8, Failure> {
     let report = config::open(device, json).await?.attach(user).await?;
     Ok(print(&report, json))
-}
-
-/// `rowtide open`.
-pub(crate) async fn open(device: &Device, json: bool) -> Result<u8, Failure> {
-    let status = config::open(device, json).await?.status().await?;
-    print_status(&status, json);
-    Ok(0)
-}
-
-/// `rowtide status`.
-pub(crate) async fn status(device: &Device, json: bool) -> Result<u8, Failure> {
-    open(device, json).await
-}
-
-fn print_status(status: &Status, json: bool) {
-    if json {
-        let object = json!({
-            "user": status.user,
-            "source_id": status.source_id,
-            "generation": status.generation,
-            "checkpoint": status.checkpoint.0,
-            "pending_rows": status.pending_rows,
-            "refused_rows": status.refused_rows,
-            "state": status.state.as_str(),
-            "last_error": status.last_error,
-        });
-        println!("{object}");
-        return;
-    }
-    println!("user        {}", status.user.as_deref().unwrap_or("-"));
-    println!("source      {}", status.source_id);
-    println!("generation  {}", status.generation.unwrap_or("-"));
-    println!("checkpoint  {}", status.checkpoint);
-    println!("pending     {} rows", status.pending_rows);
-    println!("refused     {} rows", status.refused_rows);
-    println!("state       {}", status.state.as_str());
-    println!("last error  {}", status.last_error.as_deref().unwrap_or("-"));
-}
-
-/// `rowtide source-info`.
-pub(crate) async fn source_info(device: &Device, json: bool) -> Result<u8, Failure> {
-    let info = config::open(device, json).await?.source_info().await?;
-    if json {
-        let object =
-            json!({ "source_id": info.source_id, "next_source_bundle_id": info.next_source_bundle_id });
-        println!("{object}");
-    } else {
-        println!("source {}, next bundle {}", info.source_id, info.next_source_bundle_id);
-    }
-    Ok(0)
-}
-
-/// `rowtide refused`.
-pub(crate) async fn refused(device: &Device, retry: bool, discard: bool, json: bool) -> Result<u8, Failure> {
-    let client = config::open(device, json).await?;
-    if retry || discard {
-        let rows = if retry { client.retry_refused().await? } else { client.discard_refused().await? };
-        let done = if retry { "retried_rows" } else { "discarded_rows" };
-        if json {
-            println!("{}", json!({ done: rows }));
-        } else {
-            println!("{rows} rows {}", if retry { "are pending again" } else { "discarded" });
-        }
-        return Ok(0);
-    }
-    for row in client.refused_rows().await? {
-        if json {
-            let object = json!({
-                "table": row.table,
-                "key": row.key,
-                "reason": row.reason.as_str(),
-                "message": row.message,
-                "refused_at_ms": row.refused_at_ms,
-            });
-            println!("{object}");
-        } else {
-            println!("{} {}: {} ({})", row.table, row.key, row.reason.as_str(), row.message);
-        }
-    }
-    Ok(0)
 }
