@@ -169,3 +169,12 @@ async fn two_hundred_conflicts_in_one_sync_end_as_the_policy_says() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_insert_taken_back_by_a_delete_meets_the_other_devices_insert_as_nothing() {
+    for world in worlds() {
+        let came_and_went = format!("{INSERT}; DELETE FROM users WHERE id = @3");
+        let (names, conflicts) = collide(&world, ClientWins, &came_and_went, OTHER_INSERT).await;
+        assert_eq!((names.as_str(), conflicts), ("old,other,theirs", 0));
+    }
+}

@@ -264,6 +264,6 @@ impl Device {
     /// Table and reason of what is in the inbox.
     pub(crate) async fn inbox(&self) -> Vec<(String, String)> {
         let refused = self.client().refused_rows().await.unwrap();
-        refused.into_iter().map(|row| (row.table, row.reason)).collect()
+        refused.into_iter().map(|row| (row.table, row.reason.as_str().to_owned())).collect()
     }
 }

@@ -188,3 +188,18 @@ async fn a_device_whose_tokens_stay_rejected_has_to_sign_in_and_keeps_its_rows()
         assert_eq!(a.names("categories").await, "one,two,three,kept");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_user_of_the_same_open_client_sees_nothing_of_the_first() {
+    for world in worlds() {
+        let (a, b) = world.pair(THREE).await;
+        a.client().sync_then_detach().await.unwrap();
+        *a.user.lock().unwrap() = fresh_user();
+        a.attach().await;
+        assert_eq!(a.names("categories").await, "");
+        a.exec("INSERT INTO categories VALUES (@1, 'of the second user', NULL)").await;
+        a.sync().await;
+        b.sync().await;
+        assert_eq!(b.names("categories").await, "one,two,three");
+    }
+}

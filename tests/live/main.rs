@@ -7,6 +7,7 @@
 
 mod attach;
 mod conflicts;
+mod constraints;
 mod device;
 mod lifecycle;
 mod random;
