@@ -117,3 +117,20 @@ async fn a_managed_table_without_rowid_is_told_too() {
         assert_eq!(b.text("SELECT title FROM notes").await, "x");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_does_not_wait_for_a_transaction_of_the_host_and_says_that_sync_does() {
+    let server = TestServer::new(BOTH[1], &Notes::TABLES);
+    let a = Device::notes(&server, "ada").await;
+    a.attach().await;
+    let transaction = a.client().transaction(std::time::Duration::from_secs(600)).await.unwrap();
+    transaction.execute("INSERT INTO notes (id) VALUES ('n1')", vec![]).await.unwrap();
+    let status = a.client().status().await.unwrap();
+    assert_eq!((status.host_transaction_open, status.pending_rows), (true, 0));
+    assert!(a.client().why_stuck().await.unwrap().unwrap().contains("transaction of the app"));
+    transaction.commit().await.unwrap();
+    assert_eq!(a.client().status().await.unwrap().pending_rows, 1);
+    // A row that came and went is nothing to send.
+    a.exec("INSERT INTO notes (id) VALUES ('n2'); DELETE FROM notes WHERE id = 'n2'").await;
+    assert_eq!(a.client().status().await.unwrap().pending_rows, 1);
+}

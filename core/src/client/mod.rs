@@ -253,13 +253,14 @@ impl Client {
     /// Only of the database.
     pub async fn status(&self) -> Result<Status> {
         let engine = &self.shared.engine;
-        let attachment = engine.attachment().await?;
-        let state = match (engine.pending_operation().await?, &attachment.user) {
+        let found = engine.overview().await?;
+        let attachment = found.attachment;
+        let state = match (found.operation, &attachment.user) {
             (Some(OperationKind::RemoteReplace { .. }), _) => State::Hydrating,
             (_, None) => State::Anonymous,
             (Some(_), _) => State::Rebuilding,
             _ if attachment.initialization_id.is_some() => State::Seeding,
-            _ if engine.has_outbox().await? => State::Uploading,
+            _ if found.has_outbox => State::Uploading,
             _ => State::Attached,
         };
         let inputs = self.shared.signals.inputs();
@@ -268,8 +269,8 @@ impl Client {
             source_id: attachment.source_id.to_string(),
             generation: attachment.generation.map(|generation| generation.as_str()),
             checkpoint: attachment.checkpoint,
-            pending_rows: engine.pending_rows().await?,
-            refused_rows: engine.refused_rows().await?,
+            pending_rows: found.pending_rows,
+            refused_rows: found.refused_rows,
             state,
             last_error: attachment.last_error,
             last_success_ms: inputs.last_success_ms,

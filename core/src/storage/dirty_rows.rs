@@ -66,6 +66,28 @@ pub(crate) fn pending(transaction: &Transaction<'_>, schema: &ManagedSchema) -> 
     )?)
 }
 
+/// What [`pending`] answers, without writing: a status must not wait for the writer.
+pub(crate) fn count_pending(connection: &Connection, schema: &ManagedSchema) -> Result<i64> {
+    let mut count =
+        connection.query_row("SELECT count(*) FROM _rowtide_outbox_rows", [], |row| row.get(0))?;
+    for table in &schema.tables {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT key FROM _rowtide_dirty_rows WHERE table_id = ?1
+                                   UNION SELECT key FROM _rowtide_change_log WHERE table_id = ?1) AS d
+             WHERE NOT EXISTS (SELECT 1 FROM _rowtide_outbox_rows AS o WHERE o.table_id = ?1 AND o.key = d.key)
+               AND (EXISTS (SELECT 1 FROM {} AS t WHERE t.{} = d.key)
+                    OR EXISTS (SELECT 1 FROM _rowtide_row_state AS s
+                               WHERE s.table_id = ?1 AND s.key = d.key AND s.deleted = 0)
+                    OR EXISTS (SELECT 1 FROM _rowtide_outbox))",
+            quote(&table.name),
+            quote(table.key_column())
+        );
+        let here: i64 = connection.prepare_cached(&sql)?.query_row([table.id.0], |row| row.get(0))?;
+        count += here;
+    }
+    Ok(count)
+}
+
 /// Number of the last change of a dirty row; `None` where the row is clean. The log must be coalesced.
 pub(crate) fn last_change(connection: &Connection, table: TableId, key: &SqlValue) -> Result<Option<i64>> {
     let mut statement = connection

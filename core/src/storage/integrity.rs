@@ -28,7 +28,7 @@ struct Reach {
 impl Reach {
     /// The local deletes to undo. One that was only taken along was not deleted by anybody: the deletes that took
     /// rows along are undone instead.
-    fn to_undo(self) -> Vec<(TableId, SqlValue)> {
+    fn deletes_to_undo(self) -> Vec<(TableId, SqlValue)> {
         let (taken, mut undo): (Vec<_>, Vec<_>) =
             self.forbidden.into_iter().partition(|row| self.taken_along.contains(row));
         if !taken.is_empty() {
@@ -58,7 +58,7 @@ impl Applier<'_> {
                 }
             }
             if !reach.forbidden.is_empty() {
-                return Err(StorageError::ParentsDeletedHere(reach.to_undo()));
+                return Err(StorageError::ParentsDeletedHere(reach.deletes_to_undo()));
             }
             if !reach.again {
                 return Ok(());

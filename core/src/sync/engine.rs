@@ -39,6 +39,15 @@ pub(crate) struct Engine {
     pub(super) bounds: Bounds,
 }
 
+/// Where the database stands at one moment.
+pub(crate) struct Overview {
+    pub(crate) attachment: Attachment,
+    pub(crate) operation: Option<operation::OperationKind>,
+    pub(crate) has_outbox: bool,
+    pub(crate) pending_rows: i64,
+    pub(crate) refused_rows: i64,
+}
+
 impl Engine {
     pub(crate) fn new(
         database: Arc<Database>,
@@ -221,6 +230,24 @@ impl Engine {
 
     pub(crate) async fn attachment(&self) -> Result<Attachment> {
         Ok(self.database.read(attachment::load).await?)
+    }
+
+    /// Where the database stands, all of one moment, without waiting for the writer.
+    pub(crate) async fn overview(&self) -> Result<Overview> {
+        let schema = self.schema.clone();
+        Ok(self
+            .database
+            .read(move |connection| {
+                let moment = connection.unchecked_transaction()?;
+                Ok(Overview {
+                    attachment: attachment::load(&moment)?,
+                    operation: operation::load(&moment)?.map(|operation| operation.kind),
+                    has_outbox: outbox::load(&moment)?.is_some(),
+                    pending_rows: dirty_rows::count_pending(&moment, &schema)?,
+                    refused_rows: refused_rows::count(&moment)?,
+                })
+            })
+            .await?)
     }
 
     /// The attachment, if there is a user.
