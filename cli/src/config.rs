@@ -4,8 +4,11 @@ use crate::Device;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::tokens::Tokens;
-use rowtide::{AnonymousRows, Client, Config, ConflictPolicy, SyncTable, annotated_tables};
+use rowtide::{
+    AnonymousRows, Client, ColumnRule, Config, ConflictPolicy, SyncTable, UnknownColumns, annotated_tables,
+};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Deserialize)]
@@ -19,6 +22,8 @@ pub(crate) struct FileConfig {
     tables_from: Option<PathBuf>,
     #[serde(default)]
     anonymous_rows: AnonymousRowsConfig,
+    #[serde(default)]
+    unknown_columns: UnknownColumnsConfig,
     token_env: Option<String>,
     token_command: Option<String>,
     signin_url: Option<String>,
@@ -33,6 +38,41 @@ struct TableConfig {
     key: Option<String>,
     #[serde(default)]
     policy: PolicyConfig,
+    /// Rules of columns, for the policy `merge`.
+    #[serde(default)]
+    merge: BTreeMap<String, RuleConfig>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RuleConfig {
+    Theirs,
+    Mine,
+    Max,
+    Min,
+    SumOfDeltas,
+    SetUnion,
+}
+
+impl From<RuleConfig> for ColumnRule {
+    fn from(rule: RuleConfig) -> Self {
+        match rule {
+            RuleConfig::Theirs => Self::Theirs,
+            RuleConfig::Mine => Self::Mine,
+            RuleConfig::Max => Self::Max,
+            RuleConfig::Min => Self::Min,
+            RuleConfig::SumOfDeltas => Self::SumOfDeltas,
+            RuleConfig::SetUnion => Self::SetUnion,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum UnknownColumnsConfig {
+    #[default]
+    Refuse,
+    Keep,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -43,6 +83,7 @@ enum PolicyConfig {
     ServerWins,
     #[serde(alias = "client-wins", alias = "client")]
     ClientWins,
+    Merge,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -80,8 +121,13 @@ impl FileConfig {
             let policy = match table.policy {
                 PolicyConfig::ServerWins => ConflictPolicy::ServerWins,
                 PolicyConfig::ClientWins => ConflictPolicy::ClientWins,
+                PolicyConfig::Merge => ConflictPolicy::Merge,
             };
-            let named = SyncTable::new(&table.name).policy(policy);
+            let rules = table.merge.iter();
+            let named = rules.fold(SyncTable::new(&table.name), |named, (column, rule)| {
+                named.merge(column, ColumnRule::from(*rule))
+            });
+            let named = named.policy(policy);
             match &table.key {
                 Some(key) => named.key(key),
                 None => named,
@@ -126,8 +172,14 @@ pub(crate) async fn open(device: &Device, json: bool) -> Result<Client, Failure>
         AnonymousRowsConfig::Discard => AnonymousRows::Discard,
         AnonymousRowsConfig::Refuse => AnonymousRows::Refuse,
     };
-    let mut config =
-        Config::new(path, &file.url, &file.schema)?.tables(file.sync_tables()?).anonymous_rows(anonymous);
+    let unknown_columns = match file.unknown_columns {
+        UnknownColumnsConfig::Refuse => UnknownColumns::Refuse,
+        UnknownColumnsConfig::Keep => UnknownColumns::Keep,
+    };
+    let mut config = Config::new(path, &file.url, &file.schema)?
+        .tables(file.sync_tables()?)
+        .anonymous_rows(anonymous)
+        .unknown_columns(unknown_columns);
     if let Some(tokens) = file.tokens()? {
         config = config.tokens(tokens);
     }
