@@ -28,7 +28,7 @@ impl Client {
     /// Answers whether it was in the inbox.
     ///
     /// # Errors
-    /// As [`retry_refused`](Self::retry_refused); [`ErrorKind::Configuration`] where the table is not configured or
+    /// As [`retry_refused`](Self::retry_refused); [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where the table is not configured or
     /// has no such column.
     pub async fn retry_refused_row(&self, table: &str, key: &str, changes: RowValues) -> Result<bool> {
         self.act_on_refused_row(table, key, refused_rows::Action::Retry(changes)).await
@@ -47,7 +47,7 @@ impl Client {
     /// Answers whether it was in the inbox.
     ///
     /// # Errors
-    /// Of the database; [`ErrorKind::Configuration`] where the table is not configured.
+    /// Of the database; [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where the table is not configured.
     pub async fn discard_refused_row(&self, table: &str, key: &str) -> Result<bool> {
         self.act_on_refused_row(table, key, refused_rows::Action::Discard).await
     }

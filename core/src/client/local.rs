@@ -13,7 +13,7 @@ impl Client {
     /// Runs one statement and answers the number of rows that it changed. Durable on return; captured for upload.
     ///
     /// # Errors
-    /// SQLite's, with [`ErrorKind::Database`].
+    /// SQLite's, with [`ErrorKind::Database`](crate::ErrorKind::Database).
     pub async fn execute(&self, sql: &str, arguments: Vec<SqlValue>) -> Result<i64> {
         let sql = sql.to_owned();
         let feed = self.database().feed().clone();
@@ -86,7 +86,7 @@ impl Transaction {
     /// Runs one statement and answers the number of rows that it changed.
     ///
     /// # Errors
-    /// SQLite's; the transaction goes on. [`ErrorKind::Database`] once the deadline has passed.
+    /// SQLite's; the transaction goes on. [`ErrorKind::Database`](crate::ErrorKind::Database) once the deadline has passed.
     pub async fn execute(&self, sql: &str, arguments: Vec<SqlValue>) -> Result<i64> {
         let (sql, feed) = (sql.to_owned(), self.engine.database.feed().clone());
         Ok(self
