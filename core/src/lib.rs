@@ -23,7 +23,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use local_database::LocalDatabase;
 pub use observe::{ProgressChanges, StatusChanges, TableChanges};
 pub use protocol::value::SqlValue;
-pub use report::{Automatic, Budget, Health, Outcome, Phase, Progress, Report, SourceInfo, State, Status};
+pub use report::{
+    Activity, Automatic, Budget, Health, Outcome, Phase, Progress, Report, SourceInfo, State, Status,
+};
 pub use schema::{ColumnRule, ConflictPolicy, SyncTable, UnknownColumns, annotated_tables};
 pub use storage::host_sql::QueryRows;
 pub use storage::refused_rows::{RefusedReason, RefusedRow};

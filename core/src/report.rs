@@ -250,6 +250,8 @@ pub struct Budget {
 /// Progress of a long operation. Totals are there where they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
+    /// The operation that makes it.
+    pub activity: Activity,
     /// What is being done.
     pub phase: Phase,
     /// Rows so far.
@@ -260,6 +262,33 @@ pub struct Progress {
     pub bytes: i64,
     /// Bytes in all.
     pub total_bytes: Option<i64>,
+}
+
+/// Operations, as progress names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)] // named after the client's methods
+pub enum Activity {
+    Attach,
+    #[default]
+    Sync,
+    Push,
+    Pull,
+    Rebuild,
+    Detach,
+}
+
+impl Activity {
+    /// The operation in one lowercase word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Attach => "attach",
+            Self::Sync => "sync",
+            Self::Push => "push",
+            Self::Pull => "pull",
+            Self::Rebuild => "rebuild",
+            Self::Detach => "detach",
+        }
+    }
 }
 
 /// Phases of long operations.

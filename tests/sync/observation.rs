@@ -94,7 +94,8 @@ async fn progress_is_observed_up_to_the_totals() {
         let mut progress = c.client().observe_progress();
         c.attach().await;
         let newest = progress.next().await.unwrap();
-        assert_eq!((newest.phase.as_str(), newest.rows, newest.total_rows), ("apply", 2, Some(2)));
+        assert_eq!((newest.activity.as_str(), newest.phase.as_str()), ("attach", "apply"));
+        assert_eq!((newest.rows, newest.total_rows), (2, Some(2)));
     }
 }
 

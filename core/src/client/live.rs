@@ -4,7 +4,7 @@ use super::{Client, Shared, finished};
 use crate::automatic::{Connectivity, Direction, LoopOptions, News, World, drive, watch};
 use crate::error::Result;
 use crate::observe::{ProgressChanges, StatusChanges, TableChanges};
-use crate::report::{Budget, Health, Report, Status};
+use crate::report::{Activity, Budget, Health, Report, Status};
 use std::sync::Arc;
 
 impl Client {
@@ -189,7 +189,7 @@ impl Shared {
     /// The loop's upload, while downloads are paused.
     pub(crate) async fn push_automatically(self: &Arc<Self>) -> Result<Report> {
         self.clone()
-            .operate(Budget::default(), |engine, mut report| async move {
+            .operate(Activity::Push, Budget::default(), |engine, mut report| async move {
                 engine.push(&mut report).await?;
                 Ok(finished(report))
             })
@@ -199,7 +199,7 @@ impl Shared {
     /// The loop's download, while uploads are paused.
     pub(crate) async fn pull_automatically(self: &Arc<Self>) -> Result<Report> {
         self.clone()
-            .operate(Budget::default(), |engine, mut report| async move {
+            .operate(Activity::Pull, Budget::default(), |engine, mut report| async move {
                 engine.pull(&mut report).await?;
                 Ok(finished(report))
             })

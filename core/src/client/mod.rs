@@ -3,6 +3,7 @@
 mod inbox;
 mod live;
 mod local;
+mod run;
 
 pub use local::Transaction;
 
@@ -10,17 +11,15 @@ use crate::automatic::Signals;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::TableObservers;
-use crate::report::{Automatic, Budget, Health, Outcome, Report, SourceInfo, State, Status};
+use crate::report::{Activity, Automatic, Budget, Outcome, Report, SourceInfo, State, Status};
 use crate::schema::{self, ManagedSchema};
 use crate::storage::operation::OperationKind;
-use crate::storage::{Database, attachment, catalog, installation, migrations};
+use crate::storage::{Database, catalog, installation, migrations};
 use crate::sync::Engine;
-use crate::transport::api::{Api, Traffic};
+use crate::transport::api::Api;
 use crate::transport::{Authorizer, TokenError, TokenProvider, TokenReason, Transport};
 use async_trait::async_trait;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::Mutex;
@@ -129,7 +128,7 @@ impl Client {
         let user = user.to_owned();
         self.shared
             .clone()
-            .operate(Budget::default(), move |engine, mut report| async move {
+            .operate(Activity::Attach, Budget::default(), move |engine, mut report| async move {
                 engine.attach(&user, &mut report).await?;
                 Ok(report)
             })
@@ -153,7 +152,7 @@ impl Client {
         let result = self
             .shared
             .clone()
-            .operate(budget, |engine, mut report| async move {
+            .operate(Activity::Sync, budget, |engine, mut report| async move {
                 engine.sync(&mut report).await?;
                 Ok(finished(report))
             })
@@ -183,7 +182,7 @@ impl Client {
     pub async fn push(&self) -> Result<Report> {
         self.shared
             .clone()
-            .operate(Budget::default(), |engine, mut report| async move {
+            .operate(Activity::Push, Budget::default(), |engine, mut report| async move {
                 engine.push(&mut report).await?;
                 Ok(finished(report))
             })
@@ -197,7 +196,7 @@ impl Client {
     pub async fn pull(&self) -> Result<Report> {
         self.shared
             .clone()
-            .operate(Budget::default(), |engine, mut report| async move {
+            .operate(Activity::Pull, Budget::default(), |engine, mut report| async move {
                 engine.pull(&mut report).await?;
                 Ok(finished(report))
             })
@@ -211,7 +210,7 @@ impl Client {
     pub async fn rebuild(&self) -> Result<Report> {
         self.shared
             .clone()
-            .operate(Budget::default(), |engine, mut report| async move {
+            .operate(Activity::Rebuild, Budget::default(), |engine, mut report| async move {
                 engine.rebuild(&mut report).await?;
                 Ok(finished(report))
             })
@@ -226,7 +225,7 @@ impl Client {
     pub async fn detach(&self) -> Result<Report> {
         self.shared
             .clone()
-            .operate(Budget::default(), |engine, mut report| async move {
+            .operate(Activity::Detach, Budget::default(), |engine, mut report| async move {
                 engine.detach(&mut report).await?;
                 Ok(report)
             })
@@ -240,7 +239,7 @@ impl Client {
     pub async fn sync_then_detach(&self) -> Result<Report> {
         self.shared
             .clone()
-            .operate(Budget::default(), |engine, mut report| async move {
+            .operate(Activity::Detach, Budget::default(), |engine, mut report| async move {
                 engine.sync_then_detach(&mut report).await?;
                 Ok(report)
             })
@@ -321,110 +320,6 @@ impl Client {
     fn database(&self) -> &Database {
         &self.shared.engine.database
     }
-}
-
-impl Shared {
-    /// Runs an operation on a task of its own, one at a time, and fills in what is counted for all of them.
-    async fn operate<F, W>(self: Arc<Self>, budget: Budget, work: F) -> Result<Report>
-    where
-        F: FnOnce(Arc<Engine>, Report) -> W + Send + 'static,
-        W: Future<Output = Result<Report>> + Send + 'static,
-    {
-        let task = tokio::spawn(async move {
-            let _one_at_a_time = self.operation.clone().lock_owned().await;
-            self.run(budget, work).await
-        });
-        task.await.map_err(|_| ended_abnormally())?
-    }
-
-    /// Joins a sync that waits for its turn, or queues one: it begins after this call, so it includes what was
-    /// written before it.
-    async fn sync_with_others(self: Arc<Self>) -> Result<Report> {
-        let run = {
-            let mut queued = self.queued();
-            match &*queued {
-                Some(run) => run.clone(),
-                None => {
-                    let shared = self.clone();
-                    let task = tokio::spawn(async move {
-                        let _one_at_a_time = shared.operation.clone().lock_owned().await;
-                        *shared.queued() = None;
-                        shared
-                            .run(Budget::default(), |engine, mut report| async move {
-                                engine.sync(&mut report).await?;
-                                Ok(finished(report))
-                            })
-                            .await
-                    });
-                    let run = async move { task.await.map_err(|_| ended_abnormally())? }.boxed().shared();
-                    *queued = Some(run.clone());
-                    run
-                }
-            }
-        };
-        run.await
-    }
-
-    fn queued(&self) -> std::sync::MutexGuard<'_, Option<SharedRun>> {
-        self.queued.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    async fn run<F, W>(&self, budget: Budget, work: F) -> Result<Report>
-    where
-        F: FnOnce(Arc<Engine>, Report) -> W,
-        W: Future<Output = Result<Report>>,
-    {
-        let engine = &self.engine;
-        engine.begin(budget);
-        let before = engine.api.traffic();
-        let result = work(engine.clone(), Report::default()).await;
-        self.record(&result).await;
-        let mut report = result?;
-        let Traffic { requests, bytes_up, bytes_down } = engine.api.traffic();
-        report.requests = requests - before.requests;
-        report.bytes_up = bytes_up - before.bytes_up;
-        report.bytes_down = bytes_down - before.bytes_down;
-        report.refused_rows = engine.refused_rows().await?;
-        report.paused = self.signals.inputs().paused();
-        Ok(report)
-    }
-
-    /// Keeps the error's text for the status; a database that cannot keep it has said so already.
-    async fn record(&self, result: &Result<Report>) {
-        let engine = &self.engine;
-        if result.is_err() {
-            engine.forget_negotiated().await;
-        }
-        let text = result.as_ref().err().map(ToString::to_string);
-        let stored = engine
-            .database
-            .transaction(move |transaction| attachment::set_last_error(transaction, text.as_deref()))
-            .await;
-        if let Err(error) = stored {
-            log::warn!("the last error could not be stored: {error}");
-        }
-        let attached = engine.attachment().await.map(|attachment| attachment.user.is_some());
-        let now_ms = engine.clock.now_ms();
-        self.signals.change(|inputs| {
-            inputs.attached = attached.unwrap_or(inputs.attached);
-            match result {
-                Ok(_) => {
-                    inputs.last_success_ms = Some(now_ms);
-                    inputs.health = Health::Well;
-                    inputs.credentials_rejected = false;
-                    inputs.not_before_ms = None;
-                }
-                Err(error) => {
-                    inputs.health = Health::after(error.kind()).unwrap_or(inputs.health);
-                    inputs.credentials_rejected |= error.is_auth();
-                }
-            }
-        });
-    }
-}
-
-fn ended_abnormally() -> Error {
-    Error::new(ErrorKind::Internal, "the operation ended abnormally; what was durable stays")
 }
 
 fn finished(mut report: Report) -> Report {

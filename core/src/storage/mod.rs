@@ -35,6 +35,7 @@ pub(crate) mod rows;
 pub(crate) mod stage;
 pub(crate) mod triggers;
 pub(crate) mod uninstall;
+pub(crate) mod unique_values;
 
 pub(crate) use connection::Database;
 pub(crate) use error::StorageError;

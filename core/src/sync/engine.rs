@@ -221,7 +221,7 @@ impl Engine {
         bytes: i64,
         total_bytes: Option<i64>,
     ) {
-        let progress = Progress { phase, rows, total_rows, bytes, total_bytes };
+        let progress = Progress { activity: self.activity(), phase, rows, total_rows, bytes, total_bytes };
         self.latest_progress.send_replace(Some(progress));
         if let Some(listener) = &self.progress {
             listener(progress);

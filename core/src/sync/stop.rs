@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::Budget;
+use crate::report::{Activity, Budget};
 use std::sync::{Mutex, PoisonError};
 
 /// The bounds of the operation that runs.
@@ -15,6 +15,7 @@ struct Running {
     until_ms: Option<i64>,
     until_bytes: Option<i64>,
     spent: bool,
+    activity: Activity,
 }
 
 impl Bounds {
@@ -25,14 +26,20 @@ impl Bounds {
 
 impl Engine {
     /// Begins an operation with a budget.
-    pub(crate) fn begin(&self, budget: Budget) {
+    pub(crate) fn begin(&self, activity: Activity, budget: Budget) {
         let time = budget.time.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         *self.bounds.lock() = Running {
             cancelled: false,
             until_ms: time.map(|time| self.now_ms().saturating_add(time)),
             until_bytes: budget.bytes.map(|bytes| self.bytes_so_far().saturating_add(bytes)),
             spent: false,
+            activity,
         };
+    }
+
+    /// The operation that runs.
+    pub(super) fn activity(&self) -> Activity {
+        self.bounds.lock().activity
     }
 
     /// Makes the running operation stop at its next boundary.
