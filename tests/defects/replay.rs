@@ -13,7 +13,7 @@ const AUDITS: &str = "SELECT ifnull(group_concat(id || note), '') FROM (SELECT *
 
 /// A trigger of the server writes an audit row for each note.
 fn audited(rows: &mut Vec<Value>) {
-    for note in rows.clone().iter().filter(|row| row["table"] == "notes") {
+    for note in rows.clone().iter().filter(|row| row["table"] == "notes" && row["op"] == "INSERT") {
         let key = note["key"]["id"].as_str().unwrap();
         let payload = json!({ "id": format!("audit-{key}"), "note": key });
         rows.insert(0, row("business", "audits", &format!("audit-{key}"), "INSERT", payload));
