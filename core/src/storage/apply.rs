@@ -113,13 +113,12 @@ impl<'a> Applier<'a> {
         schema: &'a ManagedSchema,
         now_ms: i64,
     ) -> Result<Self> {
-        dirty_rows::coalesce(transaction)?;
-        transaction
-            .execute_batch("UPDATE _rowtide_apply SET applying = 1; PRAGMA defer_foreign_keys = ON")?;
-        if dirty_rows::any(transaction)? {
+        if dirty_rows::coalesce(transaction)? {
             // A row that came and went here is no intent that another device's row could meet.
             dirty_rows::prune(transaction, schema)?;
         }
+        transaction
+            .execute_batch("UPDATE _rowtide_apply SET applying = 1; PRAGMA defer_foreign_keys = ON")?;
         let any_dirty = dirty_rows::any(transaction)?;
         Ok(Self {
             transaction,

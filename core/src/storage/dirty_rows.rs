@@ -7,12 +7,12 @@ use crate::schema::{ManagedSchema, TableId};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// Moves the change log into dirty rows. Orders never run backwards: the log's numbers start again after
-/// it was emptied, so they are offset by what was coalesced before.
-pub(crate) fn coalesce(transaction: &Transaction<'_>) -> Result<()> {
+/// it was emptied, so they are offset by what was coalesced before. Answers whether the log held anything.
+pub(crate) fn coalesce(transaction: &Transaction<'_>) -> Result<bool> {
     let last: Option<i64> = transaction
         .prepare_cached("SELECT max(seq) FROM _rowtide_change_log")?
         .query_row([], |row| row.get(0))?;
-    let Some(last) = last else { return Ok(()) };
+    let Some(last) = last else { return Ok(false) };
     let offset: i64 = transaction
         .prepare_cached("SELECT changes_coalesced FROM _rowtide_attachment")?
         .query_row([], |row| row.get(0))?;
@@ -33,7 +33,7 @@ pub(crate) fn coalesce(transaction: &Transaction<'_>) -> Result<()> {
     transaction
         .prepare_cached("UPDATE _rowtide_attachment SET changes_coalesced = ?1")?
         .execute([offset + last])?;
-    Ok(())
+    Ok(true)
 }
 
 /// Drops intent that has no effect: the row is neither here nor at the server. Not while an outbox exists,

@@ -280,7 +280,8 @@ impl Applier<'_> {
         for ((table, _), key) in &self.side_effects {
             insert.execute(rusqlite::params![table.0, key])?;
         }
-        dirty_rows::coalesce(self.transaction)
+        dirty_rows::coalesce(self.transaction)?;
+        Ok(())
     }
 
     /// Rows of the server whose parent nobody has, because the server does not enforce the reference: the reference

@@ -49,8 +49,30 @@ pub(crate) fn expected_hash(
 }
 
 /// Whether a payload may hold an integer beyond 2^53: the hashes of GEN-A round it, so that they prove nothing.
+/// Numbers of 16 digits and more that begin right after a member's name, so digits behind a point are none; text
+/// that looks alike only costs the fetch.
 fn may_be_rounded(payload: &str) -> bool {
-    payload.as_bytes().windows(16).any(|digits| digits.iter().all(u8::is_ascii_digit))
+    payload.split(':').skip(1).any(|value| {
+        let value = value.strip_prefix('-').unwrap_or(value);
+        value.bytes().take_while(u8::is_ascii_digit).count() >= 16
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_rounded;
+
+    #[test]
+    fn only_integers_that_a_float_may_round_keep_a_hash_from_being_proof() {
+        for payload in [r#"{"n":9007199254740993}"#, r#"{"a":1,"n":-9007199254740993,"z":"x"}"#] {
+            assert!(may_be_rounded(payload), "{payload}");
+        }
+        for payload in
+            [r#"{"n":0.14285714285714285,"m":123456789012345}"#, r#"{"t":"9007199254740993"}"#, "{}"]
+        {
+            assert!(!may_be_rounded(payload), "{payload}");
+        }
+    }
 }
 
 /// Finishes a bundle that the server committed exactly as it was sent.

@@ -13,6 +13,7 @@ use crate::report::{Phase, Report};
 use crate::schema::ManagedSchema;
 use crate::storage::apply::Applied;
 use crate::storage::bundle::{self, PageProgress};
+use crate::storage::dirty_rows;
 use crate::storage::operation::{self, CHECKPOINT_AHEAD, OperationKind};
 use crate::transport::api::{Body, Refusal};
 use std::sync::Arc;
@@ -34,6 +35,9 @@ impl Engine {
     pub(super) async fn pull_bundles(&self, report: &mut Report) -> Result<()> {
         let attachment = self.attached().await?;
         let negotiated = self.negotiate(&attachment.source_id).await?;
+        // Rows that came and went here while an upload was under way meet nothing.
+        let schema = self.schema.clone();
+        self.database.transaction(move |transaction| dirty_rows::prune(transaction, &schema)).await?;
         let mut after = attachment.checkpoint;
         let mut target = None;
         let mut bytes = 0;
