@@ -1,10 +1,13 @@
-//! Devices that write and sync in any order agree in the end. The seed is printed; `ROWTIDE_LIVE_SEED` replays it.
+//! Devices that write and sync in any order agree in the end. `ROWTIDE_LIVE_SEED=random` takes another order, whose
+//! seed is printed; a number replays it.
 
 use crate::{Device, World, agree, converge, worlds};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rowtide::{ConflictPolicy, ErrorKind};
 
+/// The seed where none is asked for, so that a run can be repeated.
+const SEED: u64 = 4;
 /// Steps of each world.
 const STEPS: usize = 250;
 /// Keys of each table: few, so that devices meet.
@@ -86,8 +89,11 @@ async fn attempt(device: &Device, sql: &str) {
 type Statement = fn(&mut StdRng, usize) -> String;
 
 async fn agree_in_the_end(world: &World, policies: [ConflictPolicy; 3], statement: Statement) {
-    let seed =
-        std::env::var("ROWTIDE_LIVE_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    let seed = match std::env::var("ROWTIDE_LIVE_SEED") {
+        Ok(seed) if seed == "random" => rand::random(),
+        Ok(seed) => seed.parse().unwrap(),
+        Err(_) => SEED,
+    };
     eprintln!("seed {seed} of {policies:?}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut devices = Vec::new();
