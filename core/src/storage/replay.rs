@@ -58,23 +58,6 @@ fn may_be_rounded(payload: &str) -> bool {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::may_be_rounded;
-
-    #[test]
-    fn only_integers_that_a_float_may_round_keep_a_hash_from_being_proof() {
-        for payload in [r#"{"n":9007199254740993}"#, r#"{"a":1,"n":-9007199254740993,"z":"x"}"#] {
-            assert!(may_be_rounded(payload), "{payload}");
-        }
-        for payload in
-            [r#"{"n":0.14285714285714285,"m":123456789012345}"#, r#"{"t":"9007199254740993"}"#, "{}"]
-        {
-            assert!(!may_be_rounded(payload), "{payload}");
-        }
-    }
-}
-
 /// Finishes a bundle that the server committed exactly as it was sent.
 pub(crate) fn replay_verbatim(
     transaction: &Transaction<'_>,
@@ -218,4 +201,21 @@ fn finish(transaction: &Transaction<'_>, schema: &ManagedSchema, bundle: &Commit
 pub(crate) fn checkpoint_is_behind(connection: &Connection) -> Result<bool> {
     Ok(connection
         .query_row("SELECT committed_seq > checkpoint FROM _rowtide_attachment", [], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_rounded;
+
+    #[test]
+    fn only_integers_that_a_float_may_round_keep_a_hash_from_being_proof() {
+        for payload in [r#"{"n":9007199254740993}"#, r#"{"a":1,"n":-9007199254740993,"z":"x"}"#] {
+            assert!(may_be_rounded(payload), "{payload}");
+        }
+        for payload in
+            [r#"{"n":0.14285714285714285,"m":123456789012345}"#, r#"{"t":"9007199254740993"}"#, "{}"]
+        {
+            assert!(!may_be_rounded(payload), "{payload}");
+        }
+    }
 }
