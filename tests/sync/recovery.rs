@@ -124,3 +124,69 @@ async fn a_download_that_is_too_long_for_its_session_starts_a_new_one_and_keeps_
         assert_eq!(c.text("SELECT count(*) FROM notes").await, "4");
     }
 }
+
+/// A refusal of a push by which the source is of no use any more.
+fn refusal(code: &str) -> Fault {
+    Fault::Answer(409, format!(r#"{{"error":"{code}","message":"planned"}}"#))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_of_no_use_is_replaced_for_each_of_the_four_reasons_and_its_intent_goes_up() {
+    for generation in BOTH {
+        for (code, endpoint) in [
+            ("history_pruned", Endpoint::PushCreate),
+            ("source_sequence_out_of_order", Endpoint::PushCreate),
+            ("source_sequence_changed", Endpoint::PushCommit),
+            ("source_retired", Endpoint::PushCommit),
+        ] {
+            let (server, mut a, b) =
+                two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'x')").await;
+            let before = a.client().source_info().await.unwrap().source_id;
+            a.exec("UPDATE notes SET title = 'mine'; INSERT INTO notes (id) VALUES ('n2')").await;
+            server.fail_next(endpoint, refusal(code));
+            // The answer that the replacement was made is lost, and the app is closed.
+            server.fail(Endpoint::SnapshotCreate, 0, 9, Fault::ApplyThenDropReply);
+            a.client().sync().await.unwrap_err();
+            server.heal();
+            a.reopen().await;
+            assert_eq!(a.client().status().await.unwrap().state.as_str(), "rebuilding");
+            assert_eq!(a.sync().await.pushed_rows, 2, "{code}");
+            let after = a.client().source_info().await.unwrap();
+            assert_ne!(after.source_id, before);
+            assert_eq!(after.next_source_bundle_id, 2, "the new source began at its first bundle");
+            converge(&a, &b).await;
+            assert_eq!(b.text("SELECT title FROM notes WHERE id = 'n1'").await, "mine");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replacement_that_the_server_made_itself_is_adopted() {
+    for generation in BOTH {
+        let (server, a, b) =
+            two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'x')").await;
+        let source = a.client().source_info().await.unwrap().source_id;
+        a.exec("UPDATE notes SET title = 'mine'").await;
+        // The source is retired for another one than the client reserves: by an operator, say.
+        let chosen = "11111111-2222-4333-8444-555555555555";
+        let body = format!(
+            r#"{{"source_replacement":{{"previous_source_id":"{source}","new_source_id":"{chosen}","reason":"history_pruned"}}}}"#
+        );
+        let request = rowtide::Request {
+            method: rowtide::Method::Post,
+            url: "http://server.test/sync/snapshot-sessions".into(),
+            headers: vec![
+                ("authorization", format!("Bearer {}", server.token("ada"))),
+                ("oversync-source-id", source.clone()),
+            ],
+            body: Some(body),
+            max_response_bytes: 1 << 20,
+        };
+        let retired = rowtide::Transport::send(&server, request).await.unwrap();
+        assert_eq!(retired.status, 200);
+        server.fail_next(Endpoint::PushCreate, refusal("source_sequence_out_of_order"));
+        assert_eq!(a.sync().await.pushed_rows, 1);
+        assert_eq!(a.client().source_info().await.unwrap().source_id, chosen);
+        converge(&a, &b).await;
+    }
+}
