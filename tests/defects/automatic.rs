@@ -248,17 +248,15 @@ async fn defect_22_the_watch_stream_is_not_ended_by_the_timeout_of_a_request() {
     })
     .await;
     a.attach().await;
-    a.client().start(LoopOptions { watch_idle: MINUTE * 600, ..LoopOptions::default() });
-    until(&a, |status| status.automatic.watching).await;
+    let options = LoopOptions { watch_idle: MINUTE * 600, ..LoopOptions::default() };
+    let others = [options.poll_interval, options.watch_idle];
+    a.client().start(options);
     let calls = |endpoint| slow.0.lock().unwrap().iter().filter(|call| **call == endpoint).count();
-    // The event makes the loop ask again; the end of the stream would do so too, and shows in the status.
-    let asked = Mutex::new(false);
-    until(&a, |status| {
-        *asked.lock().unwrap() = status.automatic.watching && calls(Endpoint::Pull) == 2;
-        !status.automatic.watching || calls(Endpoint::Pull) == 2
-    })
-    .await;
-    assert!(*asked.lock().unwrap(), "the stream ended");
+    // The event makes the loop ask a second time. So would the end of the stream, after which the loop waits.
+    tokio::select! {
+        () = until(&a, |status| status.automatic.watching && calls(Endpoint::Pull) == 2) => {}
+        nap = clock.nap_after(0, &others) => panic!("the stream ended, and is opened again in {nap:?}"),
+    }
     assert_eq!(calls(Endpoint::Watch), 1);
     server.abort();
 }

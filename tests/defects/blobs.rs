@@ -7,13 +7,14 @@ use rowtide::{
 };
 use rowtide_tests::{Device, Endpoint, Fault, NOTES};
 
-/// Bytes that read as hex, as base64, as both when they are written in hex, and as none of it.
+/// Bytes that read as hex, as base64, whose hex is base64 or whose base64 is hex, and others.
 const SEED: &str = "INSERT INTO notes (id, title, body) VALUES
-    ('all', 'old', x'000102fdfeff'), ('base64', 'old', x'3371322b37773d3d'), ('empty', 'old', x''),
+    ('all', 'old', x'000102fdfeff'), ('base64', 'old', x'3371322b37773d3d'), ('both', 'old', x'75e69d6de79f'),
+    ('empty', 'old', x''),
     ('even', 'old', x'deadbeef'), ('hex', 'old', x'6465616462656566'), ('odd', 'old', x'00ff01'),
     ('uuid', 'old', x'00112233445566778899aabbccddeeff'), ('zeros', 'old', zeroblob(6));
     INSERT INTO tags VALUES (x'deadbeefdeadbeefdeadbeefdeadbeef', 'tag', 'hex')";
-const EDIT: &str = "UPDATE notes SET title = 'mine', body = CAST(body || x'abcdef12' AS BLOB);
+const EDIT: &str = "UPDATE notes SET title = 'mine', body = CAST(body || x'75e69d6de79f' AS BLOB);
     UPDATE tags SET name = 'mine'";
 const BODIES: &str =
     "SELECT group_concat(id || title || typeof(body) || hex(body)) FROM (SELECT * FROM notes ORDER BY id)";
@@ -28,7 +29,7 @@ async fn defect_16_blobs_survive_keep_local_byte_for_byte() {
         assert_ne!(written, before);
         b.exec("UPDATE notes SET stars = 1; UPDATE tags SET name = 'theirs'").await;
         syncs_during(&server, Endpoint::PushCommit, &b);
-        assert_eq!(a.sync().await.conflicts, 9);
+        assert_eq!(a.sync().await.conflicts, 10);
         converge(&a, &b).await;
         assert_eq!((a.text(BODIES).await, b.text(BODIES).await), (written.clone(), written));
         assert_eq!(b.text("SELECT hex(id) || name FROM tags").await, "DEADBEEFDEADBEEFDEADBEEFDEADBEEFmine");
@@ -82,7 +83,7 @@ impl Resolver for TheirStars {
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_32_blobs_of_a_merged_row_are_taken_as_bytes_and_not_guessed_to_be_hex_or_base64() {
     for generation in BOTH {
-        let (server, _, b) = two_devices(generation, SEED).await;
+        let (server, seeder, b) = two_devices(generation, SEED).await;
         let a = Device::new(&server, "ada", NOTES, |config| {
             config
                 .table(SyncTable::new("notes").key("id").policy(ConflictPolicy::Callback))
@@ -92,16 +93,16 @@ async fn defect_32_blobs_of_a_merged_row_are_taken_as_bytes_and_not_guessed_to_b
         .await;
         a.attach().await;
         a.exec("UPDATE notes SET title = 'mine'").await;
-        let written = a.text(BODIES).await;
+        let written = seeder.text(BODIES).await.replace("old", "mine");
         b.exec("UPDATE notes SET stars = 7, body = x'0102'").await;
         b.sync().await;
-        assert_eq!(a.sync().await.conflicts, 8);
+        assert_eq!(a.sync().await.conflicts, 9);
         converge(&a, &b).await;
         let fresh = notes(&server, |config| config).await;
         fresh.attach().await;
         for device in [&a, &b, &fresh] {
             assert_eq!(device.text(BODIES).await, written);
-            assert_eq!(device.text("SELECT sum(stars) FROM notes").await, "56");
+            assert_eq!(device.text("SELECT sum(stars) FROM notes").await, "63");
         }
     }
 }
