@@ -136,6 +136,7 @@ async fn defect_31_a_stream_that_was_healthy_is_opened_again_after_the_shortest_
         let polls: Vec<Duration> = polls.into_iter().filter(|poll| *poll != wait).collect();
         assert_eq!(clock.nap_after(known, &polls).await, wait);
         known = clock.naps.borrow().len();
+        clock.time.until_somebody_sleeps(wait).await;
         clock.time.advance(wait);
     }
     until(&a, |status| status.automatic.watching).await;
