@@ -86,7 +86,7 @@ async fn defect_20_the_checkpoint_and_the_source_do_not_survive_detach() {
         }
         let token = Arc::new(Mutex::new(server.token("ada")));
         let tokens = token.clone();
-        let mut a = notes(&server, move |config| config.tokens(SignedIn(tokens.clone()))).await;
+        let a = notes(&server, move |config| config.tokens(SignedIn(tokens.clone()))).await;
         a.attach().await;
         assert_eq!(a.client().status().await.unwrap().checkpoint.0, 5);
         let before = a.client().source_info().await.unwrap();
@@ -99,7 +99,7 @@ async fn defect_20_the_checkpoint_and_the_source_do_not_survive_detach() {
         other.attach().await;
         other.sync().await;
         *token.lock().unwrap() = server.token("bob");
-        a.reopen().await;
+        a.client().credentials_changed();
         a.client().attach("bob").await.unwrap();
         other.exec("INSERT INTO notes (id, title) VALUES ('b2', 'by bob')").await;
         other.sync().await;

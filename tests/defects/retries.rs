@@ -163,9 +163,12 @@ async fn defect_30_a_server_at_capacity_in_the_middle_of_a_download_is_waited_fo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_30_a_wait_of_thirty_seconds_is_waited() {
-    let (_busy, waits, b) = busy(Plan { skip: 0, refusals: 1, retry_after: 30 }, 0.0).await;
-    b.attach().await;
-    assert_eq!(*waits.0.lock().unwrap(), [Duration::from_secs(30)]);
+    // Whatever chance adds, what the server asks for and the budget allows is waited.
+    for (seconds, chance, waited) in [(30, 0.0, 30), (30, 0.05, 30), (20, 0.6, 30), (16, 0.5, 24)] {
+        let (_busy, waits, b) = busy(Plan { skip: 0, refusals: 1, retry_after: seconds }, chance).await;
+        b.attach().await;
+        assert_eq!(*waits.0.lock().unwrap(), [Duration::from_secs(waited)]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,6 +83,7 @@ impl Client {
     /// Tells that the token provider can give a valid token (again): the loop, which waits after
     /// [`Health::AuthRequired`], tries at once.
     pub fn credentials_changed(&self) {
+        self.shared.engine.api.forget_token();
         self.shared.signals.change(|inputs| {
             inputs.credentials_rejected = false;
             inputs.not_before_ms = None;

@@ -27,7 +27,7 @@ impl Engine {
                 return Err(Error::new(ErrorKind::AttachedToAnother, text));
             }
             // Somebody else may have signed in since the last token.
-            None => self.api.forget_token().await,
+            None => self.api.forget_token(),
         }
         self.negotiate(&current.source_id).await?;
         if self.resume_download(user, report).await? {

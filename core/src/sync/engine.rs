@@ -125,7 +125,7 @@ impl Engine {
         };
         if unsynced == 0 {
             self.forget_negotiated().await;
-            self.api.forget_token().await;
+            self.api.forget_token();
         }
         Ok(())
     }

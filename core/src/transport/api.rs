@@ -121,8 +121,8 @@ impl Api {
     }
 
     /// Asks the host for a token anew with the next request.
-    pub(crate) async fn forget_token(&self) {
-        self.auth.forget().await;
+    pub(crate) fn forget_token(&self) {
+        self.auth.forget();
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
@@ -313,10 +313,12 @@ impl Api {
 
     fn capacity_wait(&self, started_ms: i64, error: &Error) -> Option<Duration> {
         let seconds = u64::try_from(error.retry_after_seconds().unwrap_or(1)).unwrap_or(1).max(1);
-        let wait = Duration::from_secs(seconds).mul_f64(1.0 + self.rng.fraction());
+        let asked = Duration::from_secs(seconds);
         let elapsed =
             u64::try_from(self.clock.now_ms() - started_ms).map_or(Duration::ZERO, Duration::from_millis);
-        (elapsed + wait <= CAPACITY_BUDGET).then_some(wait)
+        let left = CAPACITY_BUDGET.saturating_sub(elapsed);
+        // Chance spreads devices, and must not make a wait too long that the server's own would not be.
+        (asked <= left).then(|| asked.mul_f64(1.0 + self.rng.fraction()).min(left))
     }
 
     fn jittered(&self, wait: Duration) -> Duration {

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 
 /// A token is replaced when it has less than this left.
@@ -53,16 +54,21 @@ pub(crate) struct Authorizer {
     provider: Arc<dyn TokenProvider>,
     clock: Arc<dyn Clock>,
     current: Mutex<Option<Token>>,
+    /// The current token may be another user's: it is not used any more.
+    forgotten: AtomicBool,
 }
 
 impl Authorizer {
     pub(crate) fn new(provider: Arc<dyn TokenProvider>, clock: Arc<dyn Clock>) -> Self {
-        Self { provider, clock, current: Mutex::new(None) }
+        Self { provider, clock, current: Mutex::new(None), forgotten: AtomicBool::new(false) }
     }
 
     /// The current token, a fresh one where there is none or it is about to expire.
     pub(crate) async fn token(&self) -> Result<String, TokenError> {
         let mut current = self.current.lock().await;
+        if self.forgotten.swap(false, Ordering::Relaxed) {
+            *current = None;
+        }
         let reason = match current.as_ref() {
             None => TokenReason::FirstUse,
             Some(token) => match token.expires_at_ms {
@@ -74,8 +80,8 @@ impl Authorizer {
     }
 
     /// Forgets the current token: it may be another user's.
-    pub(crate) async fn forget(&self) {
-        *self.current.lock().await = None;
+    pub(crate) fn forget(&self) {
+        self.forgotten.store(true, Ordering::Relaxed);
     }
 
     /// A token to use after the server rejected `rejected`; another call's refresh counts.
