@@ -3,16 +3,12 @@
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Lines};
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// The binary beside this test's own folder.
 fn rowtide() -> Command {
-    let test = std::env::current_exe().unwrap();
-    let binary: PathBuf = test.parent().and_then(Path::parent).unwrap().join("rowtide");
-    assert!(binary.exists(), "build the command first: cargo build -p rowtide-cli");
-    Command::new(binary)
+    Command::new(rowtide_tests::binary())
 }
 
 /// A process that does not outlive the test.

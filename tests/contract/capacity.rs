@@ -1,7 +1,7 @@
 //! `snapshot-capacity/retry.json`: how a server that is at its capacity is asked again.
 
 use crate::ledger::Findings;
-use crate::replica::{USER, USERS, open};
+use crate::replica::{USER, USERS};
 use crate::script::capabilities;
 use async_trait::async_trait;
 use axum::Router;
@@ -11,7 +11,7 @@ use rowtide::{
     Clock, Config, ErrorKind, HttpTransport, LocalDatabase, Report, Request, Response, Rng, SyncTable,
     Transport, TransportError,
 };
-use rowtide_tests::{Endpoint, FixedTokens, contract};
+use rowtide_tests::{Endpoint, FixedTokens, contract, open};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -120,7 +120,7 @@ async fn attach(
         let config = config.tokens(FixedTokens("token".into())).transport(transport.clone());
         config.clock(waits.clone()).rng(Chance(chance))
     };
-    let attached = open(config).await.unwrap().attach(USER).await;
+    let attached = open(&config()).await.unwrap().attach(USER).await;
     let waited = waits.0.lock().unwrap().clone();
     (attached, waited)
 }

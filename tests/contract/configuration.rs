@@ -2,8 +2,9 @@
 
 use crate::ledger::Findings;
 use crate::lens::Lens;
-use crate::replica::{cell, open};
+use crate::replica::cell;
 use rowtide::{Client, Config, ErrorKind, LocalDatabase, QueryRows, SyncTable};
+use rowtide_tests::{open, open_local};
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
@@ -55,13 +56,13 @@ pub(crate) async fn validation(_: &str, case: &Value) -> Findings {
     let columns = vec!["id".to_owned(), "name".to_owned()];
     let lens = Lens::new("main", &[("users".to_owned(), "id".to_owned(), columns)]);
     if case["initializeBeforeValidation"] == true {
-        let client = open(config).await.unwrap();
+        let client = open(&config()).await.unwrap();
         for sql in statements(case, "beforeValidationSql") {
             lens.execute(&client, sql).await;
         }
     }
 
-    let opened = open(config).await;
+    let opened = open(&config()).await;
     match (&opened, case["expectedError"].as_object()) {
         (Ok(_), None) => {}
         (Ok(_), Some(_)) => findings.note("opened", "accepted", "refused"),
@@ -99,10 +100,5 @@ async fn select(client: Option<&Client>, lens: &Lens, path: &Path, sql: &str) ->
     if let Some(client) = client {
         return lens.query(client, sql).await;
     }
-    loop {
-        match LocalDatabase::open(path).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
-            database => return database.unwrap().query(sql, Vec::new()).await.unwrap(),
-        }
-    }
+    open_local(path).await.query(sql, Vec::new()).await.unwrap()
 }

@@ -3,7 +3,7 @@
 use crate::ledger::Findings;
 use crate::lens::Lens;
 use rowtide::{Client, Config, ErrorKind, LocalDatabase, SqlValue, SyncTable, Transport};
-use rowtide_tests::{FixedTokens, ImpatientClock};
+use rowtide_tests::{FixedTokens, ImpatientClock, open};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -19,16 +19,6 @@ pub(crate) struct Replica<T> {
     schema: String,
     client: Option<Client>,
     folder: TempDir,
-}
-
-/// Opens a database; its former owner's threads end on their own time, and ownership tells when they have.
-pub(crate) async fn open(config: impl Fn() -> Config) -> rowtide::Result<Client> {
-    loop {
-        match Client::open(config()).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
-            opened => return opened,
-        }
-    }
 }
 
 impl<T: Transport + Clone> Replica<T> {
@@ -67,7 +57,7 @@ impl<T: Transport + Clone> Replica<T> {
                 .clock(ImpatientClock)
                 .transport(self.transport.clone())
         };
-        self.client = Some(open(config).await.unwrap());
+        self.client = Some(open(&config()).await.unwrap());
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -4,11 +4,11 @@
 //! before this bundle pulls, and one that has the bundle does not. Time is the test's.
 
 use crate::ledger::Findings;
-use crate::replica::{USER, USERS, open};
+use crate::replica::{USER, USERS};
 use crate::watch_server::{Seen, WatchServer};
 use rowtide::protocol::problem::Problem;
 use rowtide::{Client, Clock, Config, Health, LocalDatabase, LoopOptions, Rng, Status, SyncTable};
-use rowtide_tests::{FixedTokens, VirtualClock};
+use rowtide_tests::{FixedTokens, VirtualClock, open};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ impl Scene {
                 .clock(clock.clone())
                 .rng(Half)
         };
-        let client = open(config).await.unwrap();
+        let client = open(&config()).await.unwrap();
         client.attach(USER).await.unwrap();
         Self { server, clock, client, _folder: folder }
     }

@@ -67,12 +67,9 @@ mod retries;
 mod ruled;
 mod schemas;
 
-use rowtide::protocol::profile::WireGeneration;
 use rowtide::{Config, ConflictPolicy, SyncTable};
-use rowtide_tests::{Device, Endpoint, Exchange, NOTES, Notes, TestServer};
+use rowtide_tests::{BOTH, Device, Endpoint, Exchange, NOTES, TestServer, converge, two_devices};
 use tokio::runtime::Handle;
-
-const BOTH: [WireGeneration; 2] = [WireGeneration::A, WireGeneration::B];
 
 /// A device with notes and tags, not attached.
 async fn notes(server: &TestServer, change: impl Fn(Config) -> Config + Send + 'static) -> Device {
@@ -92,27 +89,6 @@ async fn with_policy(server: &TestServer, policy: ConflictPolicy) -> Device {
     .await;
     device.attach().await;
     device
-}
-
-/// A server, a device that seeded it, and one that hydrated from it.
-async fn two_devices(generation: WireGeneration, seed: &str) -> (TestServer, Device, Device) {
-    let server = TestServer::new(generation, &Notes::TABLES);
-    let a = Device::notes(&server, "ada").await;
-    a.exec(seed).await;
-    a.attach().await;
-    a.sync().await;
-    let b = Device::notes(&server, "ada").await;
-    b.attach().await;
-    (server, a, b)
-}
-
-/// Both sync until both have seen everything, and must agree.
-async fn converge(a: &Device, b: &Device) {
-    for device in [a, b, a, b] {
-        device.sync().await;
-    }
-    assert_eq!(a.dump().await, b.dump().await);
-    assert_eq!((a.pending().await, b.pending().await), (0, 0));
 }
 
 /// The app writes right before the next call of an endpoint is answered.

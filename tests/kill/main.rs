@@ -6,7 +6,6 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -17,13 +16,6 @@ const KILLS: usize = 105;
 const ROUNDS: usize = 600;
 
 /// The binary beside this test's own folder.
-fn rowtide() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(Path::parent).unwrap().join("rowtide");
-    assert!(binary.exists(), "build the command first: cargo build -p rowtide-cli");
-    binary
-}
-
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -46,7 +38,7 @@ struct World {
 impl World {
     fn new(wire: &str, seed: u64) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut server = Command::new(rowtide())
+        let mut server = Command::new(rowtide_tests::binary())
             .args([
                 "serve",
                 "--listen",
@@ -82,7 +74,7 @@ impl World {
     }
 
     fn command(&self, device: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(rowtide());
+        let mut command = Command::new(rowtide_tests::binary());
         command
             .current_dir(self.folder.path())
             .args(["--json", "--db", &format!("{device}.db")])

@@ -3,7 +3,8 @@
 //! In their SQL `@7` is the text key 7 and `$7` the blob key 7; both are UUIDs.
 
 use crate::world::{SignIn, World};
-use rowtide::{Client, Config, ConflictPolicy, ErrorKind, LocalDatabase, Report, SqlValue, State, SyncTable};
+use rowtide::{Client, Config, ConflictPolicy, LocalDatabase, Report, SqlValue, State, SyncTable};
+use rowtide_tests::open;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -173,14 +174,7 @@ impl Device {
                 .transport(self.world.http.clone())
                 .tokens(SignIn { world: self.world.clone(), user: self.user.clone() }),
         );
-        // The former owner's threads end on their own time; ownership tells when they have.
-        let client = loop {
-            match Client::open(config.clone()).await {
-                Err(error) if error.kind() == ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
-                opened => break opened.unwrap(),
-            }
-        };
-        self.client = Some(client);
+        self.client = Some(open(&config).await.unwrap());
     }
 
     /// The same database opened with another configuration, as after an update of the app.

@@ -4,7 +4,6 @@ use crate::device::TABLES;
 use async_trait::async_trait;
 use rowtide::{HttpTransport, Method, Request, Response, TokenError, TokenProvider, TokenReason, Transport};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -28,10 +27,7 @@ impl Server {
     }
 
     fn start() -> Self {
-        let test = std::env::current_exe().unwrap();
-        let binary = test.parent().and_then(Path::parent).unwrap().join("rowtide");
-        assert!(binary.exists(), "build the command first: cargo build -p rowtide-cli");
-        let mut process = Command::new(binary)
+        let mut process = Command::new(rowtide_tests::binary())
             .args(["serve", "--listen", "127.0.0.1:0", "--store", "memory", "--demo"])
             .args(TABLES.map(|table| format!("--table={table}:id")))
             .env("ROWTIDE_JWT_SECRET", "a secret of the tests")

@@ -11,7 +11,7 @@ const SEED: &str = "INSERT INTO notes (id, title) VALUES ('n1', 'one'), ('n2', '
 /// Opens the database, which must fail with these words and change nothing.
 async fn refused(device: &Device, config: rowtide::Config, words: &[&str]) {
     let before = everything(device).await;
-    let error = former::open(config).await.unwrap_err();
+    let error = rowtide_tests::open(&config).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
     for word in words {
         assert!(error.to_string().contains(word), "{word}: {error}");

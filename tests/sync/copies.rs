@@ -2,7 +2,7 @@
 
 use crate::{BOTH, converge, two_devices};
 use rowtide::SyncTable;
-use rowtide_tests::{Device, Endpoint, Fault, NOTES, Notes, TestServer};
+use rowtide_tests::{Device, Endpoint, Fault, NOTES, Notes, TestServer, open};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_number_that_a_copy_used_for_other_rows_costs_neither_of_them_a_row() {
@@ -98,11 +98,6 @@ async fn an_installation_named_by_the_host_tells_copies_apart_without_a_file() {
     assert_eq!(a.client().source_info().await.unwrap().source_id, source);
     a.close().await;
     let config = a.config().installation("another phone");
-    let copy = loop {
-        match rowtide::Client::open(config.clone()).await {
-            Err(error) if error.kind() == rowtide::ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
-            opened => break opened.unwrap(),
-        }
-    };
+    let copy = open(&config).await.unwrap();
     assert_ne!(copy.source_info().await.unwrap().source_id, source);
 }

@@ -2,8 +2,8 @@
 
 use crate::BOTH;
 use rowtide::protocol::profile::WireGeneration;
-use rowtide::{Client, Config, ErrorKind, LocalDatabase, SqlValue, SyncTable, UnknownColumns};
-use rowtide_tests::{Device, Endpoint, Fault, FixedTokens, TestServer};
+use rowtide::{Client, Config, ErrorKind, SqlValue, SyncTable, UnknownColumns};
+use rowtide_tests::{Device, Endpoint, Fault, FixedTokens, TestServer, open_local};
 use std::path::Path;
 
 const OLD: &str =
@@ -26,12 +26,7 @@ async fn upgrade(
     change: impl FnOnce(Config) -> Config,
 ) -> Client {
     device.close().await;
-    let database = loop {
-        match LocalDatabase::open(device.path()).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
-            opened => break opened.unwrap(),
-        }
-    };
+    let database = open_local(&device.path()).await;
     database.migrate(sql).await.unwrap();
     drop(database);
     open(&device.path(), server, change).await
@@ -42,13 +37,7 @@ async fn open(path: &Path, server: &TestServer, change: impl FnOnce(Config) -> C
         .unwrap()
         .transport(server.clone())
         .tokens(FixedTokens(server.token("ada")));
-    let config = change(config);
-    loop {
-        match Client::open(config.clone()).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
-            opened => break opened.unwrap(),
-        }
-    }
+    rowtide_tests::open(&change(config)).await.unwrap()
 }
 
 async fn all(client: &Client) -> Vec<Vec<SqlValue>> {
@@ -263,12 +252,7 @@ async fn a_rebuilt_table_keeps_its_capture_and_takes_nothing_along() {
                    DROP TABLE notes;
                    ALTER TABLE rebuilt RENAME TO notes;";
     a.close().await;
-    let database = loop {
-        match LocalDatabase::open(a.path()).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
-            opened => break opened.unwrap(),
-        }
-    };
+    let database = open_local(&a.path()).await;
     database.migrate(rebuild).await.unwrap();
     database.execute_script("UPDATE notes SET title = 'captured before the next open'").await.unwrap();
     let broken = database.migrate("DELETE FROM notes").await.unwrap_err();

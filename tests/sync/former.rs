@@ -2,8 +2,8 @@
 //! ours to the database that such a client would have in the same place.
 
 use rowtide::protocol::profile::WireGeneration;
-use rowtide::{Client, ErrorKind, LocalDatabase, SqlValue};
-use rowtide_tests::Device;
+use rowtide::{LocalDatabase, SqlValue};
+use rowtide_tests::{Device, open_local};
 
 const COMMON: &str = "
     CREATE TABLE _sync_apply_state (
@@ -166,24 +166,9 @@ fn triggers(table: &str, key: impl Fn(&str) -> String, row: &str) -> String {
     sql
 }
 
-/// Opens the database without sync, as soon as its former owner is gone.
+/// Opens the device's database without sync.
 pub(crate) async fn local(device: &Device) -> LocalDatabase {
-    loop {
-        match LocalDatabase::open(device.path()).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
-            opened => return opened.unwrap(),
-        }
-    }
-}
-
-/// Opens the database for sync, as soon as its former owner is gone.
-pub(crate) async fn open(config: rowtide::Config) -> rowtide::Result<Client> {
-    loop {
-        match Client::open(config.clone()).await {
-            Err(error) if error.kind() == ErrorKind::AlreadyOwned => tokio::task::yield_now().await,
-            opened => return opened,
-        }
-    }
+    open_local(&device.path()).await
 }
 
 /// Runs statements on the closed database.

@@ -80,11 +80,10 @@ async fn run(world: &World, work: Work, backoff: &mut Backoff) {
         return;
     }
     let result = match work {
-        Work::Sync => shared.sync_automatically().await,
-        Work::Push => shared.push_automatically().await,
-        Work::Pull => shared.pull_automatically().await,
+        Work::Sync => shared.sync().await,
+        Work::Push => shared.push().await,
+        Work::Pull => shared.pull().await,
     };
-    drop(shared);
     let Err(error) = result else {
         backoff.reset();
         world.signals.change(|inputs| inputs.not_before_ms = None);

@@ -1,10 +1,10 @@
 //! The automatic loop and observation.
 
-use super::{Client, Shared, finished};
+use super::Client;
 use crate::automatic::{Connectivity, Direction, LoopOptions, News, World, drive, watch};
 use crate::error::Result;
 use crate::observe::{ProgressChanges, StatusChanges, TableChanges};
-use crate::report::{Activity, Budget, Health, Report, Status};
+use crate::report::{Health, Status};
 use std::sync::Arc;
 
 impl Client {
@@ -179,31 +179,4 @@ fn reasons(status: &Status, now_ms: i64) -> Vec<String> {
         ));
     }
     reasons
-}
-
-impl Shared {
-    /// The loop's sync; joins one that the host called.
-    pub(crate) async fn sync_automatically(self: &Arc<Self>) -> Result<Report> {
-        self.clone().sync_with_others().await
-    }
-
-    /// The loop's upload, while downloads are paused.
-    pub(crate) async fn push_automatically(self: &Arc<Self>) -> Result<Report> {
-        self.clone()
-            .operate(Activity::Push, Budget::default(), |engine, mut report| async move {
-                engine.push(&mut report).await?;
-                Ok(finished(report))
-            })
-            .await
-    }
-
-    /// The loop's download, while uploads are paused.
-    pub(crate) async fn pull_automatically(self: &Arc<Self>) -> Result<Report> {
-        self.clone()
-            .operate(Activity::Pull, Budget::default(), |engine, mut report| async move {
-                engine.pull(&mut report).await?;
-                Ok(finished(report))
-            })
-            .await
-    }
 }

@@ -140,7 +140,7 @@ impl Client {
     /// # Errors
     /// Whatever fails, rows that the server does not have stay pending, and the next call goes on from there.
     pub async fn sync(&self) -> Result<Report> {
-        self.shared.clone().sync_with_others().await
+        self.shared.clone().sync().await
     }
 
     /// Syncs for at most a budget, and stops between two durable steps when it is spent: for a background task that
@@ -180,13 +180,7 @@ impl Client {
     /// # Errors
     /// As [`sync`](Self::sync).
     pub async fn push(&self) -> Result<Report> {
-        self.shared
-            .clone()
-            .operate(Activity::Push, Budget::default(), |engine, mut report| async move {
-                engine.push(&mut report).await?;
-                Ok(finished(report))
-            })
-            .await
+        self.shared.clone().push().await
     }
 
     /// Downloads other devices' changes and rebases pending rows onto them; uploads only what an earlier run froze.
@@ -194,13 +188,7 @@ impl Client {
     /// # Errors
     /// As [`sync`](Self::sync).
     pub async fn pull(&self) -> Result<Report> {
-        self.shared
-            .clone()
-            .operate(Activity::Pull, Budget::default(), |engine, mut report| async move {
-                engine.pull(&mut report).await?;
-                Ok(finished(report))
-            })
-            .await
+        self.shared.clone().pull().await
     }
 
     /// Downloads all rows anew and writes what differs; pending rows are rebased.

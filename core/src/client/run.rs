@@ -29,9 +29,27 @@ impl Shared {
         task.await.map_err(|_| ended_abnormally())?
     }
 
+    /// As [`Client::push`](super::Client::push), for the host and the loop.
+    pub(crate) async fn push(self: Arc<Self>) -> Result<Report> {
+        self.operate(Activity::Push, Budget::default(), |engine, mut report| async move {
+            engine.push(&mut report).await?;
+            Ok(finished(report))
+        })
+        .await
+    }
+
+    /// As [`Client::pull`](super::Client::pull), for the host and the loop.
+    pub(crate) async fn pull(self: Arc<Self>) -> Result<Report> {
+        self.operate(Activity::Pull, Budget::default(), |engine, mut report| async move {
+            engine.pull(&mut report).await?;
+            Ok(finished(report))
+        })
+        .await
+    }
+
     /// Joins a sync that waits for its turn, or queues one: it begins after this call, so it includes what was
-    /// written before it.
-    pub(super) async fn sync_with_others(self: Arc<Self>) -> Result<Report> {
+    /// written before it. For the host and the loop.
+    pub(crate) async fn sync(self: Arc<Self>) -> Result<Report> {
         let run = {
             let mut queued = self.queued();
             match &*queued {

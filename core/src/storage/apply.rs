@@ -316,11 +316,7 @@ impl<'a> Applier<'a> {
             rows::delete(self.transaction, table, key)?;
             return Ok(());
         }
-        self.note_side_effects(|transaction| rows::delete(transaction, table, key).map(drop))?;
-        if let Ok(itself) = table.key_kind.to_wire(key) {
-            self.side_effects.remove(&(table.id, itself));
-        }
-        Ok(())
+        self.note_other_rows(table, key, |transaction| rows::delete(transaction, table, key).map(drop))
     }
 
     /// Writes a row of the server. What the app's triggers change in other managed rows is a local change.
@@ -328,7 +324,17 @@ impl<'a> Applier<'a> {
         if !self.has_app_triggers(table)? {
             return rows::write(self.transaction, table, values);
         }
-        self.note_side_effects(|transaction| rows::write(transaction, table, values))?;
+        self.note_other_rows(table, key, |transaction| rows::write(transaction, table, values))
+    }
+
+    /// Works on one row of the server, and notes what SQLite changed beside it.
+    fn note_other_rows(
+        &mut self,
+        table: &ManagedTable,
+        key: &SqlValue,
+        work: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.note_side_effects(work)?;
         if let Ok(itself) = table.key_kind.to_wire(key) {
             self.side_effects.remove(&(table.id, itself));
         }

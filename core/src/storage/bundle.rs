@@ -126,8 +126,7 @@ fn apply_bundle(
             continue;
         }
         let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;
-        let decode = |raw: &RawValue| rows::decode_payload(generation, schema, table, raw.get());
-        let server = row.payload.map(decode).transpose()?;
+        let server = rows::decode_row(generation, schema, table, row.payload.map(RawValue::get))?;
         if server.as_ref().is_some_and(|server| server.values[table.key_index] != key) {
             let text = format!("the server sent a row of table {} whose payload has another key", table.name);
             return Err(StorageError::Violation(text));
@@ -138,7 +137,7 @@ fn apply_bundle(
         let wire_key = table.key_kind.to_wire(key).unwrap_or_default();
         let row = bundle.rows.iter().find(|row| row.table == table.name && row.key.value == wire_key);
         let payload = row.and_then(|row| row.payload);
-        payload.map(|raw| rows::decode_payload(generation, schema, table, raw.get())).transpose()
+        rows::decode_row(generation, schema, table, payload.map(RawValue::get))
     })
 }
 
@@ -175,8 +174,7 @@ pub(crate) fn meet_conflict(
     let state = row_state::get(&transaction, table.id, &key)?;
     if state.version < next.version || (next.version.0 == 0 && state.version.0 > 0) {
         let server = conflict.server_row.as_ref().filter(|_| !next.deleted);
-        let server =
-            server.map(|raw| rows::decode_payload(generation, schema, table, raw.get())).transpose()?;
+        let server = rows::decode_row(generation, schema, table, server.map(|raw| raw.get()))?;
         let server = applier.keep_extra(table, &key, server)?;
         match dirty_rows::last_change(&transaction, table.id, &key)? {
             Some(last_change) => {

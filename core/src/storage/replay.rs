@@ -90,8 +90,7 @@ fn rebase_edited(
         let mut found = statement.query([table.id.0])?;
         while let Some(row) = found.next()? {
             let payload = row.get_ref(1)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-            let server =
-                payload.map(|json| rows::decode_payload(generation, schema, table, json)).transpose()?;
+            let server = rows::decode_row(generation, schema, table, payload)?;
             let values = server.as_ref().map(|server| &*server.values);
             base_images::set(transaction, table, &rows::key(row, 0)?, values)?;
         }
@@ -117,8 +116,7 @@ pub(crate) fn replay_staged(
             if row_state::get(transaction, table.id, &row.key)?.version >= row.version {
                 return Ok(());
             }
-            let server =
-                row.payload.map(|json| rows::decode_payload(generation, schema, table, json)).transpose()?;
+            let server = rows::decode_row(generation, schema, table, row.payload)?;
             let values = applier.keep_extra(table, &row.key, server)?;
             if dirty_rows::last_change(transaction, table.id, &row.key)?.is_some() {
                 base_images::set(transaction, table, &row.key, values.as_deref())?;
@@ -172,8 +170,7 @@ pub(crate) fn stage_holds_outbox(
         }
         let values = |index: usize| -> Result<Option<Vec<SqlValue>>> {
             let payload = row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-            let server =
-                payload.map(|json| rows::decode_payload(generation, schema, table, json)).transpose()?;
+            let server = rows::decode_row(generation, schema, table, payload)?;
             Ok(server.map(|server| server.values))
         };
         if values(3)? != values(4)? {

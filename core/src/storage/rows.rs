@@ -138,6 +138,16 @@ pub(crate) struct ServerRow {
     pub(crate) extra: ExtraMembers,
 }
 
+/// Reads the payload of an upsert; a delete has none.
+pub(crate) fn decode_row(
+    generation: WireGeneration,
+    schema: &ManagedSchema,
+    table: &ManagedTable,
+    json: Option<&str>,
+) -> Result<Option<ServerRow>> {
+    json.map(|json| decode_payload(generation, schema, table, json)).transpose()
+}
+
 /// Reads a payload of the server.
 pub(crate) fn decode_payload(
     generation: WireGeneration,

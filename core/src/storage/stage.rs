@@ -214,7 +214,7 @@ pub(crate) fn staged(
         connection.prepare_cached("SELECT payload FROM _rowtide_stage WHERE table_id = ?1 AND key = ?2")?;
     let payload: Option<Option<String>> =
         statement.query_row(params![table.id.0, key], |row| row.get(0)).optional()?;
-    payload.flatten().map(|json| rows::decode_payload(generation, schema, table, &json)).transpose()
+    rows::decode_row(generation, schema, table, payload.flatten().as_deref())
 }
 
 /// Rows that the server once had and the snapshot lacks.

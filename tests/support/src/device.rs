@@ -1,5 +1,6 @@
 //! Devices: a database in a folder of its own, opened and closed like an app's.
 
+use crate::opening::open;
 use crate::server::TestServer;
 use async_trait::async_trait;
 use rowtide::{
@@ -131,16 +132,7 @@ impl Device {
     /// It cannot be opened.
     pub async fn reopen(&mut self) {
         self.close().await;
-        // The former owner's threads end on their own time; ownership tells when they have.
-        let client = loop {
-            match Client::open(self.config()).await {
-                Err(error) if error.kind() == rowtide::ErrorKind::AlreadyOwned => {
-                    tokio::task::yield_now().await
-                }
-                opened => break opened.expect("the database opens"),
-            }
-        };
-        self.client = Some(client);
+        self.client = Some(open(&self.config()).await.expect("the database opens"));
     }
 
     /// Closes the database.
