@@ -26,7 +26,6 @@ struct Inner {
 
 /// Kinds of errors, by what the app does about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ErrorKind {
     /// The configuration, or the schema it names, cannot be synchronised. The message names table, column and mend.
     Configuration,
@@ -204,9 +203,10 @@ impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         let kind = match &error {
             StorageError::AlreadyOwned => ErrorKind::AlreadyOwned,
-            StorageError::Schema(_) | StorageError::NewerLayout(..) | StorageError::Input(_) => {
-                ErrorKind::Configuration
-            }
+            StorageError::Schema(_)
+            | StorageError::NewerLayout(..)
+            | StorageError::Input(_)
+            | StorageError::OtherPath { .. } => ErrorKind::Configuration,
             StorageError::Payload {
                 source: PayloadError::UnknownColumn(_) | PayloadError::MissingColumn(_),
                 ..
@@ -215,9 +215,10 @@ impl From<StorageError> for Error {
             | StorageError::UnknownTable(_)
             | StorageError::Violation(_)
             | StorageError::ParentsDeletedHere(_) => ErrorKind::Protocol,
-            StorageError::Sqlite(_) | StorageError::File { .. } | StorageError::TransactionExpired(_) => {
-                ErrorKind::Database
-            }
+            StorageError::Sqlite(_)
+            | StorageError::File { .. }
+            | StorageError::TransactionExpired(_)
+            | StorageError::QueryExpired(_) => ErrorKind::Database,
             StorageError::Undecided | StorageError::Panicked | StorageError::Closed => ErrorKind::Internal,
         };
         Self::with_source(kind, error.to_string(), error)

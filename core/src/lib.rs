@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod local_database;
 mod observe;
+mod packed;
 pub mod protocol;
 mod report;
 pub mod schema;
@@ -16,18 +17,20 @@ mod sync;
 mod transport;
 
 pub use automatic::{Connectivity, Direction, LoopOptions, MeteredUse, WatchUse};
-pub use client::{Client, Transaction};
+pub use client::{Client, Operation, RunningOperation};
 pub use clock::{Clock, Rng, SystemClock, SystemRng};
 pub use config::{AnonymousRows, Config, TransferLimits};
 pub use error::{Error, ErrorKind, Result};
-pub use local_database::LocalDatabase;
+pub use local_database::{LocalDatabase, QueryPages, Transaction};
 pub use observe::{ProgressChanges, StatusChanges, TableChanges};
+pub use packed::{PackedError, PackedRows};
 pub use protocol::value::SqlValue;
 pub use report::{
     Activity, Automatic, Budget, Health, Outcome, Phase, Progress, Report, SourceInfo, State, Status,
 };
 pub use schema::{ColumnRule, ConflictPolicy, SyncTable, UnknownColumns, annotated_tables};
-pub use storage::host_sql::QueryRows;
+pub use storage::host_sql::{Execution, QueryRows};
+pub use storage::pages::{Paging, RowPage};
 pub use storage::refused_rows::{RefusedReason, RefusedRow};
 pub use sync::{Decision, Resolver, ResolverError, RowConflict, RowValues};
 #[cfg(feature = "http")]

@@ -9,7 +9,6 @@ use std::time::Duration;
 /// How an operation ended. Expected endings are values, not errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Outcome {
     /// Rows went up or came down.
     Done,
@@ -138,7 +137,6 @@ pub struct Status {
 
 /// What stands in the way of sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-#[non_exhaustive]
 pub enum Health {
     /// Nothing, as far as is known.
     #[default]
@@ -199,7 +197,6 @@ pub struct Automatic {
 
 /// Where the state machine stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum State {
     /// Not attached to a user; writes are captured.
     Anonymous,
@@ -293,7 +290,6 @@ impl Activity {
 
 /// Phases of long operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Phase {
     /// Uploading the frozen bundle.
     Upload,

@@ -3,7 +3,7 @@
 use super::plan::{self, Step, Work};
 use super::signals::{News, Signals};
 use super::{Backoff, LoopOptions, millis};
-use crate::client::Shared;
+use crate::client::{Operation, Shared};
 use crate::clock::{Clock, Rng};
 use crate::error::{Error, ErrorKind};
 use std::sync::{Arc, Weak};
@@ -79,12 +79,12 @@ async fn run(world: &World, work: Work, backoff: &mut Backoff) {
     {
         return;
     }
-    let result = match work {
-        Work::Sync => shared.sync().await,
-        Work::Push => shared.push().await,
-        Work::Pull => shared.pull().await,
+    let operation = match work {
+        Work::Sync => Operation::Sync,
+        Work::Push => Operation::Push,
+        Work::Pull => Operation::Pull,
     };
-    let Err(error) = result else {
+    let Err(error) = shared.begin(operation).wait().await else {
         backoff.reset();
         world.signals.change(|inputs| inputs.not_before_ms = None);
         return;

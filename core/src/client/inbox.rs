@@ -12,7 +12,7 @@ impl Client {
     /// Only of the database.
     pub async fn refused_rows(&self) -> Result<Vec<RefusedRow>> {
         let schema = self.shared.engine.schema.clone();
-        Ok(self.database().read(move |connection| refused_rows::list(connection, &schema)).await?)
+        Ok(self.storage().read(move |connection| refused_rows::list(connection, &schema)).await?)
     }
 
     /// Makes all refused rows pending again; those that had left their table are put back. Answers how many.
@@ -55,7 +55,7 @@ impl Client {
     async fn act_on_inbox(&self, action: refused_rows::Action) -> Result<i64> {
         let (schema, now_ms) = (self.shared.engine.schema.clone(), self.now_ms());
         Ok(self
-            .database()
+            .storage()
             .host_transaction(now_ms, move |transaction| {
                 refused_rows::act_on_all(transaction, &schema, &action, now_ms)
             })
@@ -66,7 +66,7 @@ impl Client {
         let (schema, now_ms) = (self.shared.engine.schema.clone(), self.now_ms());
         let (table, key) = (table.to_owned(), key.to_owned());
         Ok(self
-            .database()
+            .storage()
             .host_transaction(now_ms, move |transaction| {
                 refused_rows::act(transaction, &schema, &table, &key, &action, now_ms)
             })

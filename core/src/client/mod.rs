@@ -5,21 +5,21 @@ mod live;
 mod local;
 mod run;
 
-pub use local::Transaction;
+pub use run::{Operation, RunningOperation};
 
 use crate::automatic::Signals;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::local_database::LocalDatabase;
 use crate::observe::TableObservers;
-use crate::report::{Activity, Automatic, Budget, Outcome, Report, SourceInfo, State, Status};
+use crate::report::{Automatic, Budget, Report, SourceInfo, State, Status};
 use crate::schema::{self, ManagedSchema};
 use crate::storage::operation::OperationKind;
-use crate::storage::{Database, catalog, installation, migrations};
+use crate::storage::{ClientPlace, Database, StorageError, catalog, installation, migrations};
 use crate::sync::Engine;
 use crate::transport::api::Api;
 use crate::transport::{Authorizer, TokenError, TokenProvider, TokenReason, Transport};
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::Mutex;
@@ -39,12 +39,11 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     operation: Arc<Mutex<()>>,
     /// A sync that waits for its turn, for others to join.
-    queued: std::sync::Mutex<Option<SharedRun>>,
+    queued: std::sync::Mutex<Option<run::Run>>,
     signals: Arc<Signals>,
     observers: Arc<TableObservers>,
+    _place: ClientPlace,
 }
-
-type SharedRun = futures_util::future::Shared<BoxFuture<'static, Result<Report>>>;
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,7 +63,23 @@ impl Client {
     /// [`ErrorKind::AlreadyOwned`] at once where another client has the database open;
     /// [`ErrorKind::Configuration`] where a table cannot be synchronised, naming table, column and mend.
     pub async fn open(config: Config) -> Result<Self> {
-        let database = Arc::new(Database::open(&config.path).await?);
+        let database = LocalDatabase::open(&config.path).await?;
+        Self::open_in(&database, config).await
+    }
+
+    /// As [`open`](Self::open), in a database that is open already: the app creates or migrates its tables there first,
+    /// and database drivers go on working on it. One client at a time.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`ErrorKind::Configuration`] where the configuration is of another path.
+    pub async fn open_in(database: &LocalDatabase, config: Config) -> Result<Self> {
+        let database = database.shared().clone();
+        if database.path() != config.path {
+            let (configured, opened) =
+                (config.path.display().to_string(), database.path().display().to_string());
+            return Err(StorageError::OtherPath { configured, opened }.into());
+        }
+        let place = database.take_client_place()?;
         let (schema_name, tables) = (config.schema.clone(), config.tables.clone());
         let unknown_columns = config.unknown_columns;
         let checked = database
@@ -83,13 +98,19 @@ impl Client {
             .await?;
         let feed = database.feed().clone();
         database.write(move |connection| feed.learn(connection)).await?;
-        let client = Self::assemble(config, database, managed)?;
+        database.set_managed();
+        let client = Self::assemble(config, database, managed, place)?;
         let attached = client.shared.engine.attachment().await?.user.is_some();
         client.shared.signals.change(|inputs| inputs.attached = attached);
         Ok(client)
     }
 
-    fn assemble(config: Config, database: Arc<Database>, schema: ManagedSchema) -> Result<Self> {
+    fn assemble(
+        config: Config,
+        database: Arc<Database>,
+        schema: ManagedSchema,
+        place: ClientPlace,
+    ) -> Result<Self> {
         let transport: Arc<dyn Transport> = match config.transport.clone() {
             Some(transport) => transport,
             None => default_transport()?,
@@ -111,7 +132,14 @@ impl Client {
         let engine = Arc::new(Engine::new(database, Arc::new(schema), api, &config));
         let queued = std::sync::Mutex::new(None);
         Ok(Self {
-            shared: Arc::new(Shared { engine, operation: Arc::default(), queued, signals, observers }),
+            shared: Arc::new(Shared {
+                engine,
+                operation: Arc::default(),
+                queued,
+                signals,
+                observers,
+                _place: place,
+            }),
         })
     }
 
@@ -125,14 +153,7 @@ impl Client {
     /// [`ErrorKind::AttachedToAnother`] where another user is attached; network, authentication and protocol
     /// errors. Nothing local is changed by a failed attach.
     pub async fn attach(&self, user: &str) -> Result<Report> {
-        let user = user.to_owned();
-        self.shared
-            .clone()
-            .operate(Activity::Attach, Budget::default(), move |engine, mut report| async move {
-                engine.attach(&user, &mut report).await?;
-                Ok(report)
-            })
-            .await
+        self.begin(Operation::Attach { user: user.to_owned() }).wait().await
     }
 
     /// Settles, pulls and rebases, then pushes: afterwards the server has what was written before the call.
@@ -140,7 +161,7 @@ impl Client {
     /// # Errors
     /// Whatever fails, rows that the server does not have stay pending, and the next call goes on from there.
     pub async fn sync(&self) -> Result<Report> {
-        self.shared.clone().sync().await
+        self.begin(Operation::Sync).wait().await
     }
 
     /// Syncs for at most a budget, and stops between two durable steps when it is spent: for a background task that
@@ -149,28 +170,17 @@ impl Client {
     /// # Errors
     /// As [`sync`](Self::sync).
     pub async fn sync_for(&self, budget: Budget) -> Result<Report> {
-        let result = self
-            .shared
-            .clone()
-            .operate(Activity::Sync, budget, |engine, mut report| async move {
-                engine.sync(&mut report).await?;
-                Ok(finished(report))
-            })
-            .await;
-        match result {
-            Err(error) if error.kind() == ErrorKind::Cancelled && self.shared.engine.spent_budget() => {
-                let engine = &self.shared.engine;
-                let pending_rows = engine.pending_rows().await?;
-                let download_left = engine.pending_operation().await?.is_some() || pending_rows == 0;
-                let outcome = Outcome::BudgetSpent { pending_rows, download_left };
-                Ok(Report { outcome, ..Report::default() })
-            }
-            result => result,
-        }
+        self.begin(Operation::SyncFor(budget)).wait().await
     }
 
-    /// Stops the operation that runs, between two durable steps; its caller gets [`ErrorKind::Cancelled`]. The next
-    /// operation goes on from there.
+    /// Begins an operation and answers at once; [`RunningOperation::wait`] waits for it and
+    /// [`RunningOperation::cancel`] stops it. The methods named after operations do this and wait.
+    pub fn begin(&self, operation: Operation) -> RunningOperation {
+        self.shared.begin(operation)
+    }
+
+    /// Stops the operation that runs, between two durable steps, whoever began it; its callers get
+    /// [`ErrorKind::Cancelled`]. The next operation goes on from there.
     pub fn cancel(&self) {
         self.shared.engine.cancel();
     }
@@ -180,7 +190,7 @@ impl Client {
     /// # Errors
     /// As [`sync`](Self::sync).
     pub async fn push(&self) -> Result<Report> {
-        self.shared.clone().push().await
+        self.begin(Operation::Push).wait().await
     }
 
     /// Downloads other devices' changes and rebases pending rows onto them; uploads only what an earlier run froze.
@@ -188,7 +198,7 @@ impl Client {
     /// # Errors
     /// As [`sync`](Self::sync).
     pub async fn pull(&self) -> Result<Report> {
-        self.shared.clone().pull().await
+        self.begin(Operation::Pull).wait().await
     }
 
     /// Downloads all rows anew and writes what differs; pending rows are rebased.
@@ -196,13 +206,7 @@ impl Client {
     /// # Errors
     /// As [`sync`](Self::sync); an interrupted rebuild is finished by the next operation.
     pub async fn rebuild(&self) -> Result<Report> {
-        self.shared
-            .clone()
-            .operate(Activity::Rebuild, Budget::default(), |engine, mut report| async move {
-                engine.rebuild(&mut report).await?;
-                Ok(finished(report))
-            })
-            .await
+        self.begin(Operation::Rebuild).wait().await
     }
 
     /// Detaches from the user: the managed tables are emptied and the source is replaced. Rows that are
@@ -211,13 +215,7 @@ impl Client {
     /// # Errors
     /// Only of the database.
     pub async fn detach(&self) -> Result<Report> {
-        self.shared
-            .clone()
-            .operate(Activity::Detach, Budget::default(), |engine, mut report| async move {
-                engine.detach(&mut report).await?;
-                Ok(report)
-            })
-            .await
+        self.begin(Operation::Detach).wait().await
     }
 
     /// Syncs, at most three rounds, and detaches if nothing is pending then.
@@ -225,13 +223,7 @@ impl Client {
     /// # Errors
     /// As [`sync`](Self::sync); still attached then.
     pub async fn sync_then_detach(&self) -> Result<Report> {
-        self.shared
-            .clone()
-            .operate(Activity::Detach, Budget::default(), |engine, mut report| async move {
-                engine.sync_then_detach(&mut report).await?;
-                Ok(report)
-            })
-            .await
+        self.begin(Operation::SyncThenDetach).wait().await
     }
 
     /// Where the database stands. Uses no network.
@@ -295,7 +287,8 @@ impl Client {
         Ok(engine.negotiate(&source).await?.generation.as_str())
     }
 
-    /// Waits for a running operation and closes the database, once the last clone is closed or dropped.
+    /// Stops the loop and waits for a running operation. The client ends once the last clone is closed or dropped, and
+    /// the database is closed with it, unless the host holds the [`LocalDatabase`].
     pub async fn close(self) {
         self.stop();
         let _last = self.shared.operation.lock().await;
@@ -305,16 +298,9 @@ impl Client {
         self.shared.engine.clock.now_ms()
     }
 
-    fn database(&self) -> &Database {
+    fn storage(&self) -> &Database {
         &self.shared.engine.database
     }
-}
-
-fn finished(mut report: Report) -> Report {
-    if report.moved_rows() {
-        report.outcome = Outcome::Done;
-    }
-    report
 }
 
 #[cfg(feature = "http")]

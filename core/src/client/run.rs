@@ -1,95 +1,181 @@
 //! Running operations: each on a task of its own, one at a time, recorded when it ends.
 
-use super::{Shared, SharedRun, finished};
+use super::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::{Activity, Budget, Health, Report};
+use crate::report::{Activity, Budget, Health, Outcome, Report};
 use crate::storage::attachment;
-use crate::sync::Engine;
+use crate::sync::{Engine, Stop, cancelled};
 use crate::transport::api::Traffic;
 use futures_util::FutureExt;
-use std::future::Future;
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio_util::sync::CancellationToken;
+
+/// What a client can be asked to do with its server, named after the client's methods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// [`Client::attach`](crate::Client::attach).
+    Attach {
+        /// The user that the tokens belong to.
+        user: String,
+    },
+    /// [`Client::sync`](crate::Client::sync).
+    Sync,
+    /// [`Client::sync_for`](crate::Client::sync_for).
+    SyncFor(Budget),
+    /// [`Client::push`](crate::Client::push).
+    Push,
+    /// [`Client::pull`](crate::Client::pull).
+    Pull,
+    /// [`Client::rebuild`](crate::Client::rebuild).
+    Rebuild,
+    /// [`Client::detach`](crate::Client::detach).
+    Detach,
+    /// [`Client::sync_then_detach`](crate::Client::sync_then_detach).
+    SyncThenDetach,
+}
+
+impl Operation {
+    fn activity(&self) -> Activity {
+        match self {
+            Self::Attach { .. } => Activity::Attach,
+            Self::Sync | Self::SyncFor(_) => Activity::Sync,
+            Self::Push => Activity::Push,
+            Self::Pull => Activity::Pull,
+            Self::Rebuild => Activity::Rebuild,
+            Self::Detach | Self::SyncThenDetach => Activity::Detach,
+        }
+    }
+
+    fn budget(&self) -> Budget {
+        match self {
+            Self::SyncFor(budget) => *budget,
+            _ => Budget::default(),
+        }
+    }
+
+    async fn perform(&self, engine: &Engine, report: &mut Report) -> Result<()> {
+        match self {
+            Self::Attach { user } => return engine.attach(user, report).await,
+            Self::Detach => return engine.detach(report).await,
+            Self::SyncThenDetach => return engine.sync_then_detach(report).await,
+            Self::Sync | Self::SyncFor(_) => engine.sync(report).await?,
+            Self::Push => engine.push(report).await?,
+            Self::Pull => engine.pull(report).await?,
+            Self::Rebuild => engine.rebuild(report).await?,
+        }
+        if report.moved_rows() {
+            report.outcome = Outcome::Done;
+        }
+        Ok(())
+    }
+}
+
+/// An operation that was begun, on a task of its own. Dropping this stops waiting for it, never the step that it is in.
+pub struct RunningOperation {
+    run: Run,
+    left: CancellationToken,
+    has_left: AtomicBool,
+}
+
+/// One run, which callers of `sync` can share.
+#[derive(Clone)]
+pub(super) struct Run {
+    result: futures_util::future::Shared<BoxFuture<'static, Result<Report>>>,
+    stop: Stop,
+}
+
+impl std::fmt::Debug for RunningOperation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningOperation").finish_non_exhaustive()
+    }
+}
+
+impl RunningOperation {
+    fn of(run: Run) -> Self {
+        Self { run, left: CancellationToken::new(), has_left: AtomicBool::new(false) }
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// As the client's method of its name; [`ErrorKind::Cancelled`] after [`cancel`](Self::cancel).
+    pub async fn wait(&self) -> Result<Report> {
+        self.left.run_until_cancelled(self.run.result.clone()).await.unwrap_or_else(|| Err(cancelled()))
+    }
+
+    /// Stops it between two durable steps, requests and waits at once; the next operation goes on from there. A run
+    /// that other callers of `sync` share goes on for them, and only this one is told that it ended.
+    pub fn cancel(&self) {
+        if self.has_left.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if !self.run.stop.leave() {
+            self.left.cancel();
+        }
+    }
+}
 
 impl Shared {
-    /// Runs an operation on a task of its own, one at a time, and fills in what is counted for all of them.
-    pub(super) async fn operate<F, W>(
-        self: Arc<Self>,
-        activity: Activity,
-        budget: Budget,
-        work: F,
-    ) -> Result<Report>
-    where
-        F: FnOnce(Arc<Engine>, Report) -> W + Send + 'static,
-        W: Future<Output = Result<Report>> + Send + 'static,
-    {
-        let task = tokio::spawn(async move {
-            let _one_at_a_time = self.operation.clone().lock_owned().await;
-            self.run(activity, budget, work).await
+    /// Begins an operation: one at a time, recorded when it ends. A sync joins the one that waits for its turn: it
+    /// begins after this call, so it includes what was written before it.
+    pub(crate) fn begin(self: &Arc<Self>, operation: Operation) -> RunningOperation {
+        if operation != Operation::Sync {
+            return RunningOperation::of(self.queue(operation));
+        }
+        let mut queued = self.queued();
+        let joined = queued.as_ref().filter(|run| run.stop.join()).cloned();
+        let run = joined.unwrap_or_else(|| {
+            let run = self.queue(Operation::Sync);
+            *queued = Some(run.clone());
+            run
         });
-        task.await.map_err(|_| ended_abnormally())?
+        RunningOperation::of(run)
     }
 
-    /// As [`Client::push`](super::Client::push), for the host and the loop.
-    pub(crate) async fn push(self: Arc<Self>) -> Result<Report> {
-        self.operate(Activity::Push, Budget::default(), |engine, mut report| async move {
-            engine.push(&mut report).await?;
-            Ok(finished(report))
-        })
-        .await
-    }
-
-    /// As [`Client::pull`](super::Client::pull), for the host and the loop.
-    pub(crate) async fn pull(self: Arc<Self>) -> Result<Report> {
-        self.operate(Activity::Pull, Budget::default(), |engine, mut report| async move {
-            engine.pull(&mut report).await?;
-            Ok(finished(report))
-        })
-        .await
-    }
-
-    /// Joins a sync that waits for its turn, or queues one: it begins after this call, so it includes what was
-    /// written before it. For the host and the loop.
-    pub(crate) async fn sync(self: Arc<Self>) -> Result<Report> {
-        let run = {
-            let mut queued = self.queued();
-            match &*queued {
-                Some(run) => run.clone(),
-                None => {
-                    let shared = self.clone();
-                    let task = tokio::spawn(async move {
-                        let _one_at_a_time = shared.operation.clone().lock_owned().await;
-                        *shared.queued() = None;
-                        shared
-                            .run(Activity::Sync, Budget::default(), |engine, mut report| async move {
-                                engine.sync(&mut report).await?;
-                                Ok(finished(report))
-                            })
-                            .await
-                    });
-                    let run = async move { task.await.map_err(|_| ended_abnormally())? }.boxed().shared();
-                    *queued = Some(run.clone());
-                    run
-                }
+    fn queue(self: &Arc<Self>, operation: Operation) -> Run {
+        let (shared, stop) = (self.clone(), Stop::default());
+        stop.join();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            let turn = shared.operation.clone().lock_owned();
+            let turn = tokio::select! {
+                turn = turn => Some(turn),
+                () = stopped.wanted() => None,
+            };
+            if operation == Operation::Sync {
+                // The next caller wants what is written from now on, too.
+                *shared.queued() = None;
             }
-        };
-        run.await
+            let Some(_turn) = turn else { return Err(cancelled()) };
+            shared.run(&operation, &stopped).await
+        });
+        Run { result: async move { task.await.map_err(|_| ended_abnormally())? }.boxed().shared(), stop }
     }
 
-    fn queued(&self) -> std::sync::MutexGuard<'_, Option<SharedRun>> {
+    fn queued(&self) -> std::sync::MutexGuard<'_, Option<Run>> {
         self.queued.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    async fn run<F, W>(&self, activity: Activity, budget: Budget, work: F) -> Result<Report>
-    where
-        F: FnOnce(Arc<Engine>, Report) -> W,
-        W: Future<Output = Result<Report>>,
-    {
+    async fn run(&self, operation: &Operation, stop: &Stop) -> Result<Report> {
         let engine = &self.engine;
-        engine.begin(activity, budget);
+        engine.begin(operation.activity(), operation.budget(), stop);
         let before = engine.api.traffic();
-        let result = work(engine.clone(), Report::default()).await;
+        let mut report = Report::default();
+        let result = operation.perform(engine, &mut report).await;
         self.record(&result).await;
-        let mut report = result?;
+        match result {
+            Err(error) if error.kind() == ErrorKind::Cancelled && engine.spent_budget() => {
+                let pending_rows = engine.pending_rows().await?;
+                let download_left = engine.pending_operation().await?.is_some() || pending_rows == 0;
+                report = Report {
+                    outcome: Outcome::BudgetSpent { pending_rows, download_left },
+                    ..Report::default()
+                };
+            }
+            result => result?,
+        }
         let Traffic { requests, bytes_up, bytes_down } = engine.api.traffic();
         report.requests = requests - before.requests;
         report.bytes_up = bytes_up - before.bytes_up;
@@ -100,7 +186,7 @@ impl Shared {
     }
 
     /// Keeps the error's text for the status; a database that cannot keep it has said so already.
-    async fn record(&self, result: &Result<Report>) {
+    async fn record(&self, result: &Result<()>) {
         let engine = &self.engine;
         if result.is_err() {
             engine.forget_negotiated().await;

@@ -101,6 +101,11 @@ impl SyncTable {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The sync key's columns, as configured; opening accepts exactly one.
+    pub fn key_columns(&self) -> &[String] {
+        &self.key_columns
+    }
 }
 
 /// Number of a managed table inside one database; stable for the database's life.

@@ -5,7 +5,7 @@ use super::error::Result;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// Number of the newest local change.
-pub(crate) fn newest_change(connection: &Connection) -> Result<i64> {
+fn newest_change(connection: &Connection) -> Result<i64> {
     Ok(connection
         .prepare_cached(
             "SELECT changes_coalesced + ifnull((SELECT max(seq) FROM _rowtide_change_log), 0)
@@ -14,8 +14,14 @@ pub(crate) fn newest_change(connection: &Connection) -> Result<i64> {
         .query_row([], |row| row.get(0))?)
 }
 
+/// Where a host's transaction begins; `None` in a database that no client has opened.
+pub(crate) fn begin(connection: &Connection, managed: bool) -> Result<Option<i64>> {
+    if managed { newest_change(connection).map(Some) } else { Ok(None) }
+}
+
 /// Records a host's transaction whose first change followed `before`, if it changed managed rows.
-pub(crate) fn record(transaction: &Connection, before: i64, now_ms: i64) -> Result<()> {
+pub(crate) fn record(transaction: &Connection, before: Option<i64>, now_ms: i64) -> Result<()> {
+    let Some(before) = before else { return Ok(()) };
     let newest = newest_change(transaction)?;
     if newest > before {
         transaction

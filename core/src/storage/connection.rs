@@ -3,23 +3,26 @@
 use super::changes::ChangeFeed;
 use super::commits;
 use super::error::{Result, StorageError};
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use super::readers::{Reader, Readers};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::fs::{File, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-const READERS: usize = 2;
 const WAL_BYTES_KEPT: i64 = 4 << 20;
+pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
+/// Prepared statements that a connection keeps.
+pub(super) const STATEMENTS: usize = 128;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A connection on a thread of its own. Dropping it waits for running work, then closes the connection.
 #[derive(Debug)]
-struct Worker {
+pub(super) struct Worker {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,7 +40,7 @@ impl Drop for Worker {
 }
 
 impl Worker {
-    fn spawn(name: &str, mut connection: Connection) -> Result<Self> {
+    pub(super) fn spawn(name: &str, mut connection: Connection) -> Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
@@ -61,9 +64,21 @@ impl Worker {
             // Nobody waits any more: the work is done and durable all the same.
             let _ = reply.send(result.unwrap_or(Err(StorageError::Panicked)));
         });
-        let jobs = self.jobs.as_ref().ok_or(StorageError::Closed)?;
-        jobs.send(job).map_err(|_| StorageError::Closed)?;
+        self.send(job)?;
         answer.await.map_err(|_| StorageError::Closed)?
+    }
+
+    /// Leaves work to the connection; it answers by itself.
+    pub(super) fn post(&self, work: impl FnOnce(&mut Connection) + Send + 'static) -> Result<()> {
+        self.send(Box::new(move |connection| {
+            // Whoever waits for an answer sees that none came.
+            let _ = catch_unwind(AssertUnwindSafe(|| work(connection)));
+        }))
+    }
+
+    fn send(&self, job: Job) -> Result<()> {
+        let jobs = self.jobs.as_ref().ok_or(StorageError::Closed)?;
+        jobs.send(job).map_err(|_| StorageError::Closed)
     }
 }
 
@@ -72,13 +87,29 @@ impl Worker {
 pub(crate) struct Database {
     // Closed before the writer: the last connection to close moves the WAL into the database and removes it,
     // which a reader cannot do.
-    readers: Vec<Worker>,
+    readers: Option<Readers>,
     writer: Worker,
+    path: PathBuf,
     feed: Arc<ChangeFeed>,
     host_transactions: Arc<AtomicUsize>,
-    next_reader: AtomicUsize,
+    /// Whether the database has Rowtide's own tables, so that the bounds of transactions are recorded.
+    managed: AtomicBool,
+    /// Whether a client works on it.
+    has_client: AtomicBool,
+    /// Dropped with this: who waits for the database to be closed sees it.
+    open: watch::Sender<()>,
     // Held, never read: the operating system drops the lock with the process, whatever kills it.
     _owner: Option<File>,
+}
+
+/// The place of the one client that works on a database.
+#[derive(Debug)]
+pub(crate) struct ClientPlace(Arc<Database>);
+
+impl Drop for ClientPlace {
+    fn drop(&mut self) {
+        self.0.has_client.store(false, Ordering::Release);
+    }
 }
 
 impl Database {
@@ -88,24 +119,50 @@ impl Database {
         let owner = if in_memory { None } else { Some(take_ownership(path)?) };
         let mut writer = configure(Connection::open(path)?)?;
         let feed = ChangeFeed::watch(&mut writer)?;
-        let mut readers = Vec::new();
-        if !in_memory {
-            for index in 0..READERS {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let reader = Connection::open_with_flags(path, flags)?;
-                reader.pragma_update(None, "query_only", true)?;
-                readers.push(Worker::spawn(&format!("rowtide-read-{index}"), reader)?);
-            }
-        }
-        let writer = Worker::spawn("rowtide-write", writer)?;
         Ok(Self {
-            writer,
-            readers,
+            readers: (!in_memory).then(|| Readers::new(path.to_owned())),
+            writer: Worker::spawn("rowtide-write", writer)?,
+            path: path.to_owned(),
             feed,
             host_transactions: Arc::default(),
-            next_reader: AtomicUsize::new(0),
+            managed: AtomicBool::new(false),
+            has_client: AtomicBool::new(false),
+            open: watch::Sender::new(()),
             _owner: owner,
         })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn readers(&self) -> Option<&Readers> {
+        self.readers.as_ref()
+    }
+
+    /// From now on the bounds of the host's transactions are recorded.
+    pub(crate) fn set_managed(&self) {
+        self.managed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn managed(&self) -> bool {
+        self.managed.load(Ordering::Acquire)
+    }
+
+    /// Takes the place of the one client that works on the database, until the answer is dropped.
+    pub(crate) fn take_client_place(self: &Arc<Self>) -> Result<ClientPlace> {
+        match self.has_client.swap(true, Ordering::AcqRel) {
+            true => Err(StorageError::AlreadyOwned),
+            false => Ok(ClientPlace(self.clone())),
+        }
+    }
+
+    /// Waits until the database is closed: until everything that uses it has ended.
+    pub(crate) async fn closed(self: Arc<Self>) {
+        let mut open = self.open.subscribe();
+        drop(self);
+        while open.changed().await.is_ok() {}
     }
 
     /// How many transactions the host holds open or waits for.
@@ -139,8 +196,9 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     {
+        let managed = self.managed();
         self.transaction(move |transaction| {
-            let before = commits::newest_change(transaction)?;
+            let before = commits::begin(transaction, managed)?;
             let result = work(transaction)?;
             commits::record(transaction, before, now_ms)?;
             Ok(result)
@@ -170,12 +228,10 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        let index = self.next_reader.fetch_add(1, Ordering::Relaxed);
-        let worker = match self.readers.len() {
-            0 => &self.writer,
-            count => &self.readers[index % count],
-        };
-        worker.run(move |connection| work(connection)).await
+        match Reader::take(self).await? {
+            Some(reader) => reader.worker().run(move |connection| work(connection)).await,
+            None => self.writer.run(move |connection| work(connection)).await,
+        }
     }
 }
 
@@ -187,8 +243,8 @@ fn configure(connection: Connection) -> Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // REPLACE evicts rows silently unless delete triggers fire for it.
     connection.pragma_update(None, "recursive_triggers", true)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(128);
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 

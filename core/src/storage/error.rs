@@ -59,6 +59,19 @@ pub(crate) enum StorageError {
     /// A host transaction outlived its deadline.
     #[error("the transaction passed its deadline of {0} ms and was rolled back")]
     TransactionExpired(u128),
+    /// A query was not read on for too long.
+    #[error(
+        "the query was not read on for {0} ms and was ended; read its pages without a pause, or allow more"
+    )]
+    QueryExpired(u128),
+    /// Another client works on this database.
+    #[error("the configuration is of {configured}, the database of {opened}; give both the same path")]
+    OtherPath {
+        /// The configuration's.
+        configured: String,
+        /// The database's.
+        opened: String,
+    },
 }
 
 fn advice(error: &PayloadError) -> &'static str {

@@ -16,19 +16,45 @@ pub struct QueryRows {
     pub rows: Vec<Vec<SqlValue>>,
 }
 
-/// Runs one statement; answers the number of rows that it changed.
+/// What one statement did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Execution {
+    /// Rows that it changed, without those that triggers or foreign keys changed.
+    pub changed_rows: i64,
+    /// The rowid of the row that was inserted last on this database, by this statement or an earlier one; 0 before
+    /// any.
+    pub last_insert_rowid: i64,
+}
+
+/// Runs one statement.
 pub(crate) fn execute(
     connection: &Connection,
     feed: &ChangeFeed,
     sql: &str,
     arguments: &[SqlValue],
-) -> Result<i64> {
+) -> Result<Execution> {
     feed.before_statement();
-    let changed = run(connection, sql, arguments)?;
-    if changed > 0 {
+    let changed_rows = run(connection, sql, arguments)?;
+    if changed_rows > 0 {
         feed.statement_changed(sql);
     }
-    Ok(changed)
+    Ok(Execution { changed_rows, last_insert_rowid: connection.last_insert_rowid() })
+}
+
+/// Runs a query inside a transaction, which may write (`RETURNING`).
+pub(crate) fn query_writing<T>(
+    connection: &Connection,
+    feed: &ChangeFeed,
+    sql: &str,
+    read: impl FnOnce(&Connection) -> Result<T>,
+) -> Result<T> {
+    feed.before_statement();
+    let before = connection.total_changes();
+    let result = read(connection)?;
+    if connection.total_changes() > before {
+        feed.statement_changed(sql);
+    }
+    Ok(result)
 }
 
 fn run(connection: &Connection, sql: &str, arguments: &[SqlValue]) -> Result<i64> {
@@ -68,16 +94,6 @@ pub(crate) fn execute_script(connection: &Connection, feed: &ChangeFeed, sql: &s
             }
         }
     }
-}
-
-/// Runs one statement for each list of arguments.
-pub(crate) fn execute_batch(
-    connection: &Connection,
-    feed: &ChangeFeed,
-    sql: &str,
-    arguments: &[Vec<SqlValue>],
-) -> Result<i64> {
-    execute_rows(connection, feed, sql, arguments.iter().cloned().map(Ok))
 }
 
 /// Runs one statement for each list of arguments as it comes.

@@ -26,13 +26,13 @@ impl HostTransaction {
     pub(crate) async fn begin(database: std::sync::Arc<Database>, deadline: Duration) -> Result<Self> {
         let (steps, queue) = mpsc::channel::<Step>();
         let (started, begun) = oneshot::channel();
-        let open = database.host_transactions().clone();
+        let (open, managed) = (database.host_transactions().clone(), database.managed());
         tokio::spawn(async move {
             open.fetch_add(1, Ordering::Relaxed);
             let served = database
                 .write(move |connection| {
                     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                    let before = commits::newest_change(&transaction)?;
+                    let before = commits::begin(&transaction, managed)?;
                     let _ = started.send(());
                     let end = Instant::now() + deadline;
                     // Leaving this loop without a commit rolls back.

@@ -27,6 +27,8 @@ pub(crate) mod managed_tables;
 pub(crate) mod migrations;
 pub(crate) mod operation;
 pub(crate) mod outbox;
+pub(crate) mod pages;
+mod readers;
 pub(crate) mod refused_rows;
 pub(crate) mod replay;
 pub(crate) mod row_content;
@@ -37,7 +39,7 @@ pub(crate) mod triggers;
 pub(crate) mod uninstall;
 pub(crate) mod unique_values;
 
-pub(crate) use connection::Database;
+pub(crate) use connection::{ClientPlace, Database};
 pub(crate) use error::StorageError;
 // The flow hands these through without knowing what they are made of.
 pub(crate) use rusqlite::{Connection, Transaction};

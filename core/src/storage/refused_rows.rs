@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 
 /// Why a row is in the inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum RefusedReason {
     /// A value has no wire form: an infinite number, or a storage class that the column does not declare.
     InvalidValue,

@@ -109,7 +109,7 @@ impl Engine {
                     let patient = patience == Patience::Full || suspect != PushRefusal::Rows;
                     match waits.next().filter(|_| patient) {
                         Some(wait) => {
-                            self.api.pause(wait).await;
+                            self.api.pause(wait).await?;
                             continue;
                         }
                         None => suspect,

@@ -143,7 +143,7 @@ impl Engine {
                 Err(Refusal::Problem { code: Some(ProblemCode::CommittedBundleNotFound), .. })
                     if tries_left > 0 =>
                 {
-                    self.api.pause(wait).await;
+                    self.api.pause(wait).await?;
                     wait = (wait * 2).min(Duration::from_millis(600));
                 }
                 answer => return answer,

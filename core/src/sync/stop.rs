@@ -3,7 +3,43 @@
 use super::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Activity, Budget};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// Shared by the callers of one run: it stops once all of them want it to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop {
+    callers: Arc<AtomicUsize>,
+    token: CancellationToken,
+}
+
+impl Stop {
+    /// One more caller; `false` where the run was stopped already and cannot be joined.
+    pub(crate) fn join(&self) -> bool {
+        self.callers.fetch_add(1, Ordering::AcqRel);
+        !self.token.is_cancelled()
+    }
+
+    /// One caller less; the last one stops the run. Answers whether it was the last.
+    pub(crate) fn leave(&self) -> bool {
+        let last = self.callers.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last {
+            self.token.cancel();
+        }
+        last
+    }
+
+    /// Waits until the run is to stop.
+    pub(crate) async fn wanted(&self) {
+        self.token.cancelled().await;
+    }
+}
+
+/// What a stopped operation ends with.
+pub(crate) fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the operation was cancelled; what was done is durable")
+}
 
 /// The bounds of the operation that runs.
 #[derive(Debug, Default)]
@@ -11,7 +47,7 @@ pub(super) struct Bounds(Mutex<Running>);
 
 #[derive(Debug, Default)]
 struct Running {
-    cancelled: bool,
+    token: CancellationToken,
     until_ms: Option<i64>,
     until_bytes: Option<i64>,
     spent: bool,
@@ -25,16 +61,17 @@ impl Bounds {
 }
 
 impl Engine {
-    /// Begins an operation with a budget.
-    pub(crate) fn begin(&self, activity: Activity, budget: Budget) {
+    /// Begins an operation with a budget, that stops when its callers want it to.
+    pub(crate) fn begin(&self, activity: Activity, budget: Budget, stop: &Stop) {
         let time = budget.time.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         *self.bounds.lock() = Running {
-            cancelled: false,
+            token: stop.token.clone(),
             until_ms: time.map(|time| self.now_ms().saturating_add(time)),
             until_bytes: budget.bytes.map(|bytes| self.bytes_so_far().saturating_add(bytes)),
             spent: false,
             activity,
         };
+        self.api.stop_with(stop.token.clone());
     }
 
     /// The operation that runs.
@@ -44,7 +81,7 @@ impl Engine {
 
     /// Makes the running operation stop at its next boundary.
     pub(crate) fn cancel(&self) {
-        self.bounds.lock().cancelled = true;
+        self.bounds.lock().token.cancel();
     }
 
     /// Whether the operation that ended was stopped by its budget.
@@ -56,11 +93,8 @@ impl Engine {
     pub(super) fn boundary(&self) -> Result<()> {
         let (now_ms, bytes) = (self.now_ms(), self.bytes_so_far());
         let mut running = self.bounds.lock();
-        if running.cancelled {
-            return Err(Error::new(
-                ErrorKind::Cancelled,
-                "the operation was cancelled; what was done is durable",
-            ));
+        if running.token.is_cancelled() {
+            return Err(cancelled());
         }
         running.spent |= running.until_ms.is_some_and(|until| now_ms >= until);
         running.spent |= running.until_bytes.is_some_and(|until| bytes >= until);

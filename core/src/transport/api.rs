@@ -15,9 +15,10 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 const CAPABILITIES_BYTES: u64 = 4 << 20;
@@ -92,6 +93,7 @@ pub(crate) struct Api {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     base: Url,
+    stop: Mutex<CancellationToken>,
     requests: AtomicI64,
     bytes_up: AtomicI64,
     bytes_down: AtomicI64,
@@ -117,7 +119,31 @@ impl Api {
         rng: Arc<dyn Rng>,
     ) -> Self {
         let zero = || AtomicI64::new(0);
-        Self { transport, auth, clock, rng, base, requests: zero(), bytes_up: zero(), bytes_down: zero() }
+        let stop = Mutex::default();
+        Self {
+            transport,
+            auth,
+            clock,
+            rng,
+            base,
+            stop,
+            requests: zero(),
+            bytes_up: zero(),
+            bytes_down: zero(),
+        }
+    }
+
+    /// The operation that begins ends its requests and waits with this. A request that is given up is as one whose
+    /// answer was lost: the next operation settles it.
+    pub(crate) fn stop_with(&self, token: CancellationToken) {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        let token = self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        token.run_until_cancelled(work).await.ok_or_else(|| {
+            Error::new(ErrorKind::Cancelled, "the operation was cancelled; what was done is durable")
+        })
     }
 
     /// Asks the host for a token anew with the next request.
@@ -290,7 +316,7 @@ impl Api {
         let started_ms = self.clock.now_ms();
         let mut waits = transient_waits();
         loop {
-            let refusal = match self.attempt(source, &call).await {
+            let refusal = match self.unless_stopped(self.attempt(source, &call)).await? {
                 Ok(body) => return Ok(body),
                 Err(refusal) => refusal,
             };
@@ -307,7 +333,7 @@ impl Api {
             };
             let Some(wait) = wait else { return Err(refusal) };
             log::debug!("{}: trying again in {} ms", call.endpoint, wait.as_millis());
-            self.clock.sleep(wait).await;
+            self.unless_stopped(self.clock.sleep(wait)).await?;
         }
     }
 
@@ -326,8 +352,8 @@ impl Api {
     }
 
     /// Waits before a push session is tried anew.
-    pub(crate) async fn pause(&self, wait: Duration) {
-        self.clock.sleep(self.jittered(wait)).await;
+    pub(crate) async fn pause(&self, wait: Duration) -> Result<()> {
+        self.unless_stopped(self.clock.sleep(self.jittered(wait))).await
     }
 
     async fn attempt(&self, source: &SourceId, call: &Call<'_>) -> Answer<Body> {
