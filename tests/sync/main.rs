@@ -14,6 +14,8 @@ mod former;
 mod local;
 mod merge;
 mod observation;
+mod operations;
+mod pages;
 mod recovery;
 mod refusals;
 mod transfer;

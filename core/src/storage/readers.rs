@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// As many are open at most; whoever needs one more waits.
-const MOST: usize = 6;
+const MOST: usize = 16;
 
 /// The connections that nobody has taken.
 #[derive(Debug)]
