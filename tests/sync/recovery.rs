@@ -38,14 +38,12 @@ async fn a_server_that_lost_everything_is_seeded_again_by_the_next_attach() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_a_restored_server_lost_go_up_again_from_whoever_has_them() {
     for generation in BOTH {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("server.db");
-        let server = TestServer::with_file(generation, &Notes::TABLES, &file);
+        let server = TestServer::with_file(generation, &Notes::TABLES);
         let a = Device::notes(&server, "ada").await;
         a.exec("INSERT INTO notes (id, title) VALUES ('n1', 'old'), ('n2', 'old')").await;
         a.attach().await;
         a.sync().await;
-        let backup = server.backup();
+        let backup = server.backup().unwrap();
         let b = Device::notes(&server, "ada").await;
         b.attach().await;
         b.exec("INSERT INTO notes (id, title) VALUES ('n3', 'after the backup')").await;
@@ -54,7 +52,7 @@ async fn rows_that_a_restored_server_lost_go_up_again_from_whoever_has_them() {
         b.sync().await;
         a.sync().await;
         a.exec("UPDATE notes SET title = 'pending' WHERE id = 'n2'").await;
-        server.restore(&backup);
+        server.restore(&backup).unwrap();
         let report = a.sync().await;
         assert_eq!(report.pushed_rows, 3, "the note, its tag, and what was pending");
         let c = Device::notes(&server, "ada").await;

@@ -1,4 +1,4 @@
-//! The vocabulary of faults.
+//! The endpoints of the protocol, as faults name them.
 
 use rowtide::Method;
 
@@ -18,6 +18,7 @@ pub enum Endpoint {
     SnapshotDelete,
     Watch,
     Other,
+    // New ones come last: the place is part of what a seed of random faults means.
 }
 
 impl Endpoint {
@@ -34,7 +35,7 @@ impl Endpoint {
         Self::SnapshotChunk,
     ];
 
-    /// The endpoint of a request.
+    /// The endpoint of a request: `path` may be a whole URL, without its query.
     pub fn of(method: Method, path: &str) -> Self {
         let tail = path.split("/sync/").nth(1).unwrap_or_default();
         let parts: Vec<&str> = tail.split('/').collect();
@@ -53,19 +54,4 @@ impl Endpoint {
             _ => Self::Other,
         }
     }
-}
-
-/// What goes wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// The request never reaches the server.
-    DropRequest,
-    /// The server acts, the reply is lost.
-    ApplyThenDropReply,
-    /// The server acts, half of the reply's body arrives.
-    ApplyThenTruncateReply,
-    /// The server answers this status and body and does nothing.
-    Answer(u16, String),
-    /// The server acts, and the reply's text is changed: the first becomes the second.
-    Forge(String, String),
 }
