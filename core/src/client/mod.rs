@@ -165,7 +165,7 @@ impl Client {
     }
 
     /// Syncs for at most a budget, and stops between two durable steps when it is spent: for a background task that
-    /// the platform ends. The outcome is [`Outcome::BudgetSpent`] then, and says what is left.
+    /// the platform ends. The outcome is [`Outcome::BudgetSpent`](crate::Outcome::BudgetSpent) then, and says what is left.
     ///
     /// # Errors
     /// As [`sync`](Self::sync).
@@ -210,7 +210,7 @@ impl Client {
     }
 
     /// Detaches from the user: the managed tables are emptied and the source is replaced. Rows that are
-    /// unsynced or refused block it: the outcome is [`Outcome::BlockedUnsyncedData`] and nothing is changed.
+    /// unsynced or refused block it: the outcome is [`Outcome::BlockedUnsyncedData`](crate::Outcome::BlockedUnsyncedData) and nothing is changed.
     ///
     /// # Errors
     /// Only of the database.
