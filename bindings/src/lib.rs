@@ -2,8 +2,8 @@
 //!
 //! The bridge is thin and is not the API: each exported method is one delegation to the core, and the
 //! hand-written Kotlin and Swift layers above it are what apps see. Calls are few and large: a statement crosses with
-//! all of its arguments, rows come back a page at a time ([`values`] has their form). Host code is called from one
-//! thread ([`host`]), never with a lock or a transaction held.
+//! all of its arguments, rows come back a page at a time (`values.rs` has their form). Host code is called from one
+//! thread (`host.rs`), never with a lock or a transaction held.
 
 mod automatic;
 mod client;
