@@ -43,6 +43,9 @@ EOF2
     echo "$compiler"
 }
 
+# Nothing that is compiled for a check is run, so nothing is optimised.
+quickly=(--config profile.dev.opt-level=0 --config 'profile.dev.package."*".opt-level=0')
+
 # Lets Cargo compile for a target: sets `with_standard_library` to the options that it needs.
 standard_library() {
     with_standard_library=(--target "$1")
