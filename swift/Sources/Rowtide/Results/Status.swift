@@ -26,7 +26,7 @@ extension Rowtide {
         /// The automatic loop.
         public let automatic: Automatic
         /// Whether a transaction of the app holds the database, so that sync waits for it.
-        public let hostTransactionOpen: Bool
+        public let transactionOpen: Bool
     }
 
     /// Where the state machine stands.
