@@ -22,7 +22,7 @@ final class Device: Sendable {
     var path: String { folder.appendingPathComponent("app.db").path }
 
     /// - Parameter change: What is different from an app whose user is signed in for good.
-    init(_ server: Server, user: String = "ada", _ change: (inout Rowtide.Options) -> Void = { _ in }) throws {
+    init(_ server: Server, user: String = "ada", change: (inout Rowtide.Options) -> Void = { _ in }) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let tables = [Rowtide.Table("notes", key: "id")]

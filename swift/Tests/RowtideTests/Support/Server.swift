@@ -25,7 +25,8 @@ final class Server: @unchecked Sendable {
             if more.isEmpty { break }
             line += String(decoding: more, as: UTF8.self)
         }
-        guard line.hasPrefix(prefix), let url = URL(string: line.dropFirst(prefix.count).trimmingCharacters(in: .newlines))
+        guard line.hasPrefix(prefix),
+            let url = URL(string: line.dropFirst(prefix.count).trimmingCharacters(in: .newlines))
         else {
             throw Failure("the server did not say where it listens: \(line)")
         }
