@@ -9,11 +9,11 @@ final class Server: @unchecked Sendable {
     private let output: Pipe
 
     /// - Parameter tables: `TABLE:KEY` for each table.
-    init(tables: [String] = ["notes:id"]) throws {
+    init(tables: [String] = ["notes:id"], wire: String = "b") throws {
         process = Process()
         output = Pipe()
         process.executableURL = Self.binary
-        process.arguments = ["serve", "--listen", "127.0.0.1:0", "--store", "memory", "--wire", "b"]
+        process.arguments = ["serve", "--listen", "127.0.0.1:0", "--store", "memory", "--wire", wire]
         process.arguments? += tables.flatMap { ["--table", $0] }
         process.environment = ["ROWTIDE_JWT_SECRET": Self.secret]
         process.standardOutput = output
@@ -44,9 +44,11 @@ final class Server: @unchecked Sendable {
 
     private static var binary: URL {
         if let named = ProcessInfo.processInfo.environment["ROWTIDE_BINARY"] { return URL(fileURLWithPath: named) }
-        let project = URL(fileURLWithPath: #filePath).pathComponents.dropLast(5)
-        return URL(fileURLWithPath: NSString.path(withComponents: Array(project) + ["target", "debug", "rowtide"]))
+        return URL(fileURLWithPath: NSString.path(withComponents: project + ["target", "debug", "rowtide"]))
     }
+
+    /// The folder of the project, by its components.
+    static let project = Array(URL(fileURLWithPath: #filePath).pathComponents.dropLast(5))
 }
 
 struct Failure: Error, CustomStringConvertible {
