@@ -80,12 +80,10 @@ struct RowCodingTests {
     func errors() async throws {
         let device = try Device(Server())
         try await device.use { db in
-            let error = await #expect(throws: DecodingError.self) {
+            let error = try await caught(DecodingError.self) {
                 try await db.query(Note.self, "SELECT 'n1' AS id, 'secret' AS stars, 't' AS title")
             }
-            guard case .typeMismatch(_, let context) = error else {
-                return #expect(Bool(false), "\(String(describing: error))")
-            }
+            guard case .typeMismatch(_, let context) = error else { throw error }
             #expect(context.codingPath.map(\.stringValue) == ["stars"])
             #expect(!context.debugDescription.contains("secret"))
         }

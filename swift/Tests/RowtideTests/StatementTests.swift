@@ -46,7 +46,8 @@ struct StatementTests {
     func batch() async throws {
         try await Device(Server()).use { db in
             let insert = "INSERT INTO notes (id, title) VALUES (?, ?)"
-            #expect(try await db.executeBatch(insert, [["a", "A"], ["b", "B"]]) == 2)
+            let written = try await db.executeBatch(insert, [["a", "A"], ["b", "B"]])
+            #expect(written == 2)
             await #expect(throws: RowtideError.self) {
                 try await db.executeBatch(insert, [["c", "C"], ["a", "again"]])
             }
@@ -106,12 +107,12 @@ struct StatementTests {
     @Test("a transaction that outlives its deadline changes nothing")
     func deadline() async throws {
         try await Device(Server()).use { db in
-            let error = await #expect(throws: RowtideError.self) {
+            let error = try await caught(RowtideError.self) {
                 try await db.transaction(deadline: 0) { transaction in
                     try await transaction.insert(Note(id: "a", title: "A"), into: "notes")
                 }
             }
-            guard case .database = error else { return #expect(Bool(false), "\(String(describing: error))") }
+            guard case .database = error else { throw error }
             #expect(try await db.notes().isEmpty)
         }
     }
@@ -120,8 +121,8 @@ struct StatementTests {
     func secondOwner() async throws {
         let device = try Device(Server())
         try await device.use { _ in
-            let error = await #expect(throws: RowtideError.self) { try await device.open() }
-            guard case .alreadyOwned = error else { return #expect(Bool(false), "\(String(describing: error))") }
+            let error = try await caught(RowtideError.self) { try await device.open() }
+            guard case .alreadyOwned = error else { throw error }
         }
     }
 
@@ -131,10 +132,8 @@ struct StatementTests {
         await #expect(throws: Failure.self) { try await broken.open() }
         let unprepared = try Device(Server()) { $0.prepare = nil }
         for _ in 0..<2 {
-            let error = await #expect(throws: RowtideError.self) { try await unprepared.open() }
-            guard case .configuration(let text) = error else {
-                return #expect(Bool(false), "\(String(describing: error))")
-            }
+            let error = try await caught(RowtideError.self) { try await unprepared.open() }
+            guard case .configuration(let text) = error else { throw error }
             #expect(text.contains("notes"))
         }
     }
@@ -143,12 +142,12 @@ struct StatementTests {
     func errors() async throws {
         let device = try Device(Server())
         let db = try await device.open()
-        let error = await #expect(throws: RowtideError.self) { try await db.query("SELECT nothing FROM notes") }
-        #expect(error?.message.contains("nothing") == true)
+        let error = try await caught(RowtideError.self) { try await db.query("SELECT nothing FROM notes") }
+        #expect(error.message.contains("nothing") == true)
         try await db.close()
         try await db.close()
-        let closed = await #expect(throws: RowtideError.self) { try await db.status() }
-        guard case .internal = closed else { return #expect(Bool(false), "\(String(describing: closed))") }
+        let closed = try await caught(RowtideError.self) { try await db.status() }
+        guard case .internal = closed else { throw closed }
     }
 
     @Test("Rowtide leaves a file as it was")

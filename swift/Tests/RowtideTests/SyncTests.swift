@@ -83,10 +83,8 @@ struct SyncTests {
                 try await one.execute("UPDATE notes SET title = 'one'")
                 try await one.sync()
                 try await two.execute("UPDATE notes SET title = 'two'")
-                let error = await #expect(throws: RowtideError.self) { try await two.sync() }
-                guard case .undecided(let text) = error else {
-                    return #expect(Bool(false), "\(String(describing: error))")
-                }
+                let error = try await caught(RowtideError.self) { try await two.sync() }
+                guard case .undecided(let text) = error else { throw error }
                 #expect(text.contains("Failure") && !text.contains("secret"))
                 #expect(try await two.status().pendingRows == 1)
             }
@@ -135,14 +133,15 @@ struct SyncTests {
         let denied = try Device(server) { $0.tokens = { _ in throw Rowtide.TokenError.denied("sign in again") } }
         try await denied.use { db in
             await #expect(throws: RowtideError.authentication("sign in again")) { try await db.attach("ada") }
-            #expect(try await db.status().health == .authRequired)
+            let health = try await db.status().health
+            #expect(health == .authRequired)
         }
         let broken = try Device(server) { $0.tokens = { _ in throw Failure("a secret") } }
         try await broken.use { db in
-            let error = await #expect(throws: RowtideError.self) { try await db.attach("ada") }
-            guard case .network(let text) = error else { return #expect(Bool(false), "\(String(describing: error))") }
+            let error = try await caught(RowtideError.self) { try await db.attach("ada") }
+            guard case .network(let text) = error else { throw error }
             #expect(text.contains("Failure") && !text.contains("secret"))
-            #expect(error?.isRetryable == true)
+            #expect(error.isRetryable == true)
         }
     }
 
@@ -154,8 +153,8 @@ struct SyncTests {
             try await db.attach("ada")
             try await db.insertNotes(2)
             server.stop()
-            let error = await #expect(throws: RowtideError.self) { try await db.sync() }
-            guard case .network = error else { return #expect(Bool(false), "\(String(describing: error))") }
+            let error = try await caught(RowtideError.self) { try await db.sync() }
+            guard case .network = error else { throw error }
             let status = try await db.status()
             #expect(status.health == .offline)
             #expect(status.pendingRows == 2)
@@ -173,11 +172,13 @@ struct SyncTests {
             try await one.insertNotes(100)
             try await cancelled(at: gate, after: 5) { try await one.sync() }
             #expect(try await one.status().pendingRows == 100)
-            #expect(try await one.status().state == .uploading || one.status().state == .seeding)
+            let state = try await one.status().state
+            #expect(state == .uploading || state == .seeding)
             try await one.sync()
             #expect(try await one.status().pendingRows == 0)
             try await second.use { two in
-                #expect(try await two.attach("ada").hydratedRows == 100)
+                let report = try await two.attach("ada")
+                #expect(report.hydratedRows == 100)
                 #expect(try await two.notes() == one.notes())
             }
         }
@@ -213,7 +214,8 @@ struct SyncTests {
                 await #expect(throws: CancellationError.self) { try await db.query("SELECT 1") }
             }
             await task.value
-            #expect(try await db.status().state == .anonymous)
+            let state = try await db.status().state
+            #expect(state == .anonymous)
         }
     }
 
@@ -227,8 +229,8 @@ struct SyncTests {
             #expect(try await db.syncThenDetach().outcome == .detached)
             #expect(try await db.notes().isEmpty)
             #expect(try await db.status().user == nil)
-            let error = await #expect(throws: RowtideError.self) { try await db.sync() }
-            guard case .attachment = error else { return #expect(Bool(false), "\(String(describing: error))") }
+            let error = try await caught(RowtideError.self) { try await db.sync() }
+            guard case .attachment = error else { throw error }
         }
     }
 

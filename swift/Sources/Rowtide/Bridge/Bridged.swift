@@ -1,9 +1,7 @@
 internal import RowtideBindings
 
 /// Runs a call of the core; what it throws becomes an error of ours. The core's word for a cancellation becomes Swift's.
-func bridged<T>(
-    isolation: isolated (any Actor)? = #isolation, _ call: () async throws -> T
-) async throws -> T {
+func bridged<T: Sendable>(_ call: () async throws -> T) async throws -> T {
     do {
         return try await call()
     } catch {
