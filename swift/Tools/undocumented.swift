@@ -39,7 +39,8 @@ for path in CommandLine.arguments.dropFirst() {
         if symbol.docComment?.lines.contains(where: { !$0.text.isEmpty }) != true {
             faults.append("\(name) is not documented")
         }
-        for fragment in symbol.declarationFragments where fragment.preciseIdentifier?.contains("RowtideBindings") == true {
+        for fragment in symbol.declarationFragments
+        where fragment.preciseIdentifier?.contains("RowtideBindings") == true {
             faults.append("\(name) shows the generated type \(fragment.spelling)")
         }
     }

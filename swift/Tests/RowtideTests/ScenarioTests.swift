@@ -163,8 +163,11 @@ private struct Performer {
                 return "execute error \(word(error))"
             }
         } else if let count = step.fill {
-            let rows = (0..<count).map { ["bulk-" + String(100_000 + $0).dropFirst(), "row \($0)", $0] as [any Rowtide.Bindable] }
-            return "fill \(try await database.executeBatch("INSERT INTO notes (id, title, stars) VALUES (?, ?, ?)", rows))"
+            let rows = (0..<count).map {
+                ["bulk-" + String(100_000 + $0).dropFirst(), "row \($0)", $0] as [any Rowtide.Bindable]
+            }
+            return
+                "fill \(try await database.executeBatch("INSERT INTO notes (id, title, stars) VALUES (?, ?, ?)", rows))"
         } else if let sql = step.query {
             let rows = try await database.query(sql)
             let lines = rows.map { row in row.columns.indices.map { text(row[$0]) }.joined(separator: " | ") }

@@ -132,7 +132,9 @@ struct SyncTests {
         let server = try Server()
         let denied = try Device(server) { $0.tokens = { _ in throw Rowtide.TokenError.denied("sign in again") } }
         try await denied.use { db in
-            await #expect(throws: RowtideError.authentication("sign in again")) { try await db.attach("ada") }
+            await #expect(throws: RowtideError.authentication("the token provider gave no token: sign in again")) {
+                try await db.attach("ada")
+            }
             let health = try await db.status().health
             #expect(health == .authRequired)
         }

@@ -10,7 +10,8 @@ extension Rowtide.Coding {
         _ = try JSONEncoder().encode(
             Lent { json in
                 try row.encode(to: RowEncoder(coding: self, written: written, json: json))
-                _ = json.container(keyedBy: AnyKey.self)
+                // An encoder that was not used is an error of its own.
+                if written.refusal == nil { _ = json.container(keyedBy: AnyKey.self) }
             })
         if let refusal = written.refusal {
             throw EncodingError.invalidValue(row, .init(codingPath: [], debugDescription: refusal))

@@ -18,11 +18,14 @@ final class Device: Sendable {
 
     let folder: URL
     let options: Rowtide.Options
+    /// Runs for as long as its devices are there.
+    private let server: Server
 
     var path: String { folder.appendingPathComponent("app.db").path }
 
     /// - Parameter change: What is different from an app whose user is signed in for good.
     init(_ server: Server, user: String = "ada", change: (inout Rowtide.Options) -> Void = { _ in }) throws {
+        self.server = server
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let tables = [Rowtide.Table("notes", key: "id")]
