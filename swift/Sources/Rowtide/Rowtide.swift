@@ -3,7 +3,7 @@ internal import RowtideBindings
 
 /// An app's database, and its way to the server.
 ///
-/// The app reads and writes with ``query(_:_:)`` and ``execute(_:_:)``, online or not; what it writes to the tables of
+/// The app reads and writes with ``Connection/query(_:_:)`` and ``execute(_:_:)``, online or not; what it writes to the tables of
 /// ``Options/tables`` is captured and goes up with the next ``sync()``, or by itself after ``start(_:)``. One object owns
 /// the file: a second ``open(_:options:)`` of it fails at once, in this process and in others.
 ///

@@ -30,6 +30,6 @@ extension Rowtide {
     /// Decides all conflicts of one round at once, with one decision for each, in their order.
     ///
     /// It is called with no lock and no transaction held, so it may query, ask the user, or take its time. When it throws,
-    /// the operation ends with ``RowtideError/resolver(_:)`` and the rows stay pending.
+    /// the operation ends with ``RowtideError/undecided(_:)`` and the rows stay pending.
     public typealias Resolver = @Sendable (_ conflicts: [Conflict]) async throws -> [Decision]
 }

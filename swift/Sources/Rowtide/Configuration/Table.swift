@@ -62,7 +62,7 @@ extension Rowtide {
 
     /// What happens to columns of the server that this version of the app lacks.
     public enum UnknownColumns: Sendable, Hashable {
-        /// Sync stops with ``RowtideError/tableMismatch(_:)``; nothing is lost.
+        /// Sync stops with ``RowtideError/incompatible(_:)``; nothing is lost.
         case refuse
         /// Their values are kept by row, sent back unchanged with every change of the row, and moved into the column
         /// once the app has it. A row of the server may lack columns too, and takes their defaults here.
