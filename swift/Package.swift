@@ -14,7 +14,7 @@ let linkerSettings: [LinkerSetting] = [
 ]
 #else
 let core = Target.binaryTarget(name: "CRowtide", path: "CRowtide.xcframework")
-let linkerSettings: [LinkerSetting] = []
+let linkerSettings: [LinkerSetting] = [.linkedFramework("CoreFoundation"), .linkedFramework("Security")]
 #endif
 
 let package = Package(
