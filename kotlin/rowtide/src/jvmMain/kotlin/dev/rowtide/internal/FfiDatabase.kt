@@ -65,12 +65,12 @@ internal class FfiDatabase private constructor(private val database: Database) :
 
     companion object {
         suspend fun open(path: String): FfiDatabase {
-            Native.ensureReady()
+            HostThreads.ensureReady()
             return FfiDatabase(calling { Database.open(path) })
         }
 
         fun openBlocking(path: String): FfiDatabase {
-            Native.ensureReady()
+            HostThreads.ensureReady()
             return FfiDatabase(calling { Database.openBlocking(path) })
         }
     }

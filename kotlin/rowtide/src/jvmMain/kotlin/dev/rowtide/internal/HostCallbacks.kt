@@ -77,7 +77,7 @@ private fun Decision.toFfi(): FfiDecision = when (this) {
 }
 
 internal fun logTo(level: LogLevel, sink: LogSink?) {
-    Native.ensureReady()
+    HostThreads.ensureReady()
     val told = sink?.let {
         object : FfiLogSink {
             override fun onLine(line: LogLine) = it.line(line.level.toPublic(), line.target, line.message)

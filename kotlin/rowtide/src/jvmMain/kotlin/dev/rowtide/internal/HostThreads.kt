@@ -15,7 +15,7 @@ import dev.rowtide.ffi.uniffiRustFutureContinuationCallbackImpl
  * How the core's threads appear in the JVM: as daemons that stay attached while they live. Without this JNA attaches and
  * detaches them for every call, each time with a new Java thread.
  */
-internal object Native {
+internal object HostThreads {
     private val attached = CallbackThreadInitializer(true, false, "rowtide")
 
     // JNA holds callbacks weakly; these are objects that live as long as the process.
