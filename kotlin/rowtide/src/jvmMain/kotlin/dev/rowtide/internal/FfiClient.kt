@@ -93,7 +93,7 @@ internal class FfiClient(private val client: Client, private val callbacks: Host
     }
 
     override suspend fun close() {
-        calling { client.close(Unit) }
+        calling { client.shutDown() }
         callbacks.close()
     }
 

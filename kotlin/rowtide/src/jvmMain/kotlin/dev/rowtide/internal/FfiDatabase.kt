@@ -59,7 +59,7 @@ internal class FfiDatabase private constructor(private val database: Database) :
 
     override suspend fun uninstallSync(): Boolean = calling { database.uninstallSync() }
 
-    override suspend fun close() = calling { database.close(Unit) }
+    override suspend fun close() = calling { database.shutDown() }
 
     override fun closeBlocking() = calling { database.closeBlocking() }
 
