@@ -20,15 +20,25 @@ internal class CellWriter {
     fun write(value: Any?, position: Int) {
         when (value) {
             null -> tag(TAG_NULL)
+
             is String -> text(value, position)
+
             is Long -> integer(value)
+
             is Int -> integer(value.toLong())
+
             is Boolean -> integer(if (value) 1 else 0)
+
             is Double -> real(value)
+
             is ByteArray -> blob(value)
+
             is Short -> integer(value.toLong())
+
             is Byte -> integer(value.toLong())
+
             is Float -> real(value.toDouble())
+
             else -> throw IllegalArgumentException(
                 "argument $position is a ${value::class.simpleName}; SQLite holds null, Boolean, integers up to Long, " +
                     "Float, Double, String and ByteArray",
@@ -130,6 +140,5 @@ internal class Page(private val bytes: ByteArray, val rows: Int, private val wid
         (bytes[at + 2].toInt() and 0xff shl 16) or
         (bytes[at + 3].toInt() shl 24)
 
-    private fun eightBytes(at: Int): Long =
-        (count(at).toLong() and 0xffff_ffff) or (count(at + 4).toLong() shl 32)
+    private fun eightBytes(at: Int): Long = (count(at).toLong() and 0xffff_ffff) or (count(at + 4).toLong() shl 32)
 }

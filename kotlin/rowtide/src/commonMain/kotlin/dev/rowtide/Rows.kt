@@ -22,11 +22,7 @@ internal class Columns(val names: List<String>) {
  * An integer can be read with [double] too; otherwise a cell is read as what it holds, and anything else fails with
  * [IllegalStateException], which names column and types.
  */
-public class Row internal constructor(
-    private val names: Columns,
-    private val page: Page,
-    private val index: Int,
-) {
+public class Row internal constructor(private val names: Columns, private val page: Page, private val index: Int) {
     /** The columns' names, in their order. */
     public val columns: List<String> get() = names.names
 
@@ -146,7 +142,8 @@ public class Row internal constructor(
 }
 
 /** All rows of a query, as they were at one moment. */
-public class Rows internal constructor(private val names: Columns, private val pages: List<Page>) : AbstractList<Row>() {
+public class Rows internal constructor(private val names: Columns, private val pages: List<Page>) :
+    AbstractList<Row>() {
     /** The columns' names, in their order. */
     public val columns: List<String> get() = names.names
 

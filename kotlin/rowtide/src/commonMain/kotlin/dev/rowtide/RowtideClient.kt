@@ -136,13 +136,14 @@ public class RowtideClient internal constructor(
      * Tables whose rows commits changed, whoever wrote: the app, a download, a rebuild, a detach. The first item names all
      * of [tables]. What changes while the collector is busy comes in one item. Ends with the client.
      */
-    public fun tableChanges(vararg tables: String): Flow<Set<String>> = observation<MutableStateFlow<Set<String>>> { channel ->
-        val changed = MutableStateFlow(emptySet<String>())
-        core.observeTables(tables.asList()) { names ->
-            changed.update { it + names }
-            channel.trySend(changed)
-        }
-    }.conflate().map { changed -> changed.getAndUpdate { emptySet() } }.filter { it.isNotEmpty() }
+    public fun tableChanges(vararg tables: String): Flow<Set<String>> =
+        observation<MutableStateFlow<Set<String>>> { channel ->
+            val changed = MutableStateFlow(emptySet<String>())
+            core.observeTables(tables.asList()) { names ->
+                changed.update { it + names }
+                channel.trySend(changed)
+            }
+        }.conflate().map { changed -> changed.getAndUpdate { emptySet() } }.filter { it.isNotEmpty() }
 
     /**
      * What [query] answers: at once, and again after every commit that changed one of [tables]. Commits that follow each

@@ -142,8 +142,8 @@ public class RowtideDatabase internal constructor(private val core: CoreDatabase
     private suspend fun outsideOfTransaction() {
         val around = currentCoroutineContext()[InTransaction]
         check(around?.database !== this) {
-            "this waits for the transaction around it, which waits for this; call it on the transaction: the receiver of " +
-                "the block"
+            "this waits for the transaction around it, which waits for this; " +
+                "call it on the transaction, the receiver of the block"
         }
     }
 }

@@ -54,7 +54,9 @@ internal fun batch(rows: Iterable<List<Any?>>): Batch? {
     var width = -1
     for (row in rows) {
         if (width < 0) width = row.size
-        require(row.size == width) { "a batch has rows of $width and of ${row.size} arguments; give all the same number" }
+        require(row.size == width) {
+            "a batch has rows of $width and of ${row.size} arguments; give all the same number"
+        }
         row.forEachIndexed { index, value -> writer.write(value, index + 1) }
     }
     if (width < 0) return null

@@ -71,8 +71,7 @@ public class JavaClientBuilder internal constructor(
     public fun tokens(provider: JavaTokenProvider): Unit = options.tokens { provider.token(it).await() }
 
     /** As [ClientBuilder.resolver]. */
-    public fun resolver(resolver: JavaConflictResolver): Unit =
-        options.resolver { resolver.resolve(it).await() }
+    public fun resolver(resolver: JavaConflictResolver): Unit = options.resolver { resolver.resolve(it).await() }
 
     /** As [ClientBuilder.prepare]: a script that creates the app's tables, run with every opening. */
     public fun prepare(script: String): Unit = options.prepare { executeScript(script) }

@@ -15,9 +15,7 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import java.nio.file.Path
 
-class ObservationTest(
-    @TempDir private val folder: Path,
-) {
+class ObservationTest(@TempDir private val folder: Path) {
     private suspend fun open() = Rowtide.open(folder.resolve("a.db").toString()) {
         notes(NOWHERE)
         prepare { executeScript("$NOTES; CREATE TABLE IF NOT EXISTS local (id INTEGER PRIMARY KEY)") }
@@ -91,7 +89,9 @@ class ObservationTest(
     @Test
     fun `what an observed query throws reaches its collector, and the others go on`() = runBlocking {
         open().use { client ->
-            val failure = runCatching { client.observe("notes") { query("SELECT * FROM gone") }.first() }.exceptionOrNull()
+            val failure = runCatching {
+                client.observe("notes") { query("SELECT * FROM gone") }.first()
+            }.exceptionOrNull()
             assertTrue(failure is RowtideException.Database, "$failure")
             assertEquals(0, client.observe("notes") { query("SELECT * FROM notes").size }.first())
         }

@@ -100,18 +100,16 @@ class ScenarioTest {
         }
     }
 
-    private inner class Device(
-        private val name: String,
-        private val client: RowtideClient,
-        private val host: Host,
-    ) {
+    private inner class Device(private val name: String, private val client: RowtideClient, private val host: Host) {
         suspend fun close() {
             client.shutDown()
             log += "$name close"
         }
 
         suspend fun step(step: JsonObject) {
-            step["tokens"]?.let { tokens -> host.tokens = ArrayDeque(tokens.jsonArray.map { it.jsonPrimitive.content }) }
+            step["tokens"]?.let { tokens ->
+                host.tokens = ArrayDeque(tokens.jsonArray.map { it.jsonPrimitive.content })
+            }
             step.text("resolver")?.let { host.resolver = it }
             val line = when {
                 "execute" in step -> execute(step)

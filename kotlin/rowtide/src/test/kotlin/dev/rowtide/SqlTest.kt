@@ -18,9 +18,7 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import java.nio.file.Path
 
-class SqlTest(
-    @TempDir folder: Path,
-) {
+class SqlTest(@TempDir folder: Path) {
     private val path = folder.resolve("app.db").toString()
     private val database = Rowtide.openDatabaseBlocking(path)
 
@@ -46,8 +44,11 @@ class SqlTest(
                 else -> assertEquals(value, row["v"])
             }
         }
-        assertEquals(listOf<Any?>(1L, 7L, 7L, 2.5), database.query("SELECT ?, ?, ?, ?", true, 7, 7.toShort(), 2.5f)
-            .single().toMap().values.toList())
+        assertEquals(
+            listOf<Any?>(1L, 7L, 7L, 2.5),
+            database.query("SELECT ?, ?, ?, ?", true, 7, 7.toShort(), 2.5f)
+                .single().toMap().values.toList(),
+        )
     }
 
     @Test
@@ -58,7 +59,12 @@ class SqlTest(
         assertEquals(5000, rows.size)
         assertEquals(4321L, rows[4321].long("stars"))
         assertEquals((0L..4999).toList(), rows.map { it.long(2) })
-        assertEquals((0L..4999).toList(), database.rows("SELECT stars FROM notes ORDER BY 1").toList().map { it.long(0) })
+        assertEquals(
+            (0L..4999).toList(),
+            database.rows("SELECT stars FROM notes ORDER BY 1").toList().map {
+                it.long(0)
+            },
+        )
         assertEquals(3, database.rows("SELECT * FROM notes").take(3).count())
         database.blocking.cursor("SELECT stars FROM notes ORDER BY 1").use { cursor ->
             var next = 0L
@@ -95,7 +101,9 @@ class SqlTest(
         val failure = runCatching { database.execute("SELECT ?, ?", 1, listOf("secret")) }.exceptionOrNull()
         assertTrue(failure is IllegalArgumentException && "argument 2" in failure.message!!, "$failure")
         assertFalse("secret" in failure!!.message!!)
-        val uneven = runCatching { database.executeBatch("SELECT ?", listOf(listOf(1), listOf(1, 2))) }.exceptionOrNull()
+        val uneven = runCatching {
+            database.executeBatch("SELECT ?", listOf(listOf(1), listOf(1, 2)))
+        }.exceptionOrNull()
         assertTrue(uneven is IllegalArgumentException, "$uneven")
         assertEquals(0, database.executeBatch("INSERT INTO notes VALUES (?, ?, 0, NULL)", emptyList()))
     }

@@ -10,9 +10,7 @@ import java.net.http.HttpResponse
 import java.util.UUID
 
 /** `rowtide serve` with a store in memory, on a free port. */
-class TestServer(
-    wire: String = "b",
-) : AutoCloseable {
+class TestServer(wire: String = "b") : AutoCloseable {
     private val process: Process = ProcessBuilder(
         System.getProperty("rowtide.command"),
         "serve",

@@ -66,8 +66,7 @@ internal class FfiClient(private val client: Client, private val callbacks: Host
 
     override fun resume(direction: Direction) = calling { client.resume(direction.toFfi()) }
 
-    override fun setConnectivity(connectivity: Connectivity) =
-        calling { client.setConnectivity(connectivity.toFfi()) }
+    override fun setConnectivity(connectivity: Connectivity) = calling { client.setConnectivity(connectivity.toFfi()) }
 
     override fun credentialsChanged() = calling { client.credentialsChanged() }
 
