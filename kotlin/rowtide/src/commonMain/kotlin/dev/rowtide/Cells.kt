@@ -20,33 +20,25 @@ internal class CellWriter {
     fun write(value: Any?, position: Int) {
         when (value) {
             null -> tag(TAG_NULL)
-
             is String -> text(value, position)
-
             is Long -> integer(value)
-
             is Int -> integer(value.toLong())
-
             is Boolean -> integer(if (value) 1 else 0)
-
             is Double -> real(value)
-
             is ByteArray -> blob(value)
-
             is Short -> integer(value.toLong())
-
             is Byte -> integer(value.toLong())
-
             is Float -> real(value.toDouble())
-
-            else -> throw IllegalArgumentException(
-                "argument $position is a ${value::class.simpleName}; SQLite holds null, Boolean, integers up to Long, " +
-                    "Float, Double, String and ByteArray",
-            )
+            else -> refuse(value, position)
         }
     }
 
     fun toByteArray(): ByteArray = bytes.copyOf(end)
+
+    private fun refuse(value: Any, position: Int): Nothing = throw IllegalArgumentException(
+        "argument $position is a ${value::class.simpleName}; " +
+            "SQLite holds null, Boolean, integers up to Long, Float, Double, String and ByteArray",
+    )
 
     private fun tag(tag: Int) {
         room(1)

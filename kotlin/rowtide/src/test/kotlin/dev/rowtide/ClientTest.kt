@@ -15,7 +15,7 @@ import java.io.IOException
 import java.nio.file.Path
 import kotlin.io.path.exists
 
-class ClientTest(@TempDir private val folder: Path) {
+class ClientTest(@param:TempDir private val folder: Path) {
     private suspend fun open(name: String, url: String, more: ClientBuilder.() -> Unit = {}): RowtideClient =
         Rowtide.open(folder.resolve("$name.db").toString()) {
             notes(url)

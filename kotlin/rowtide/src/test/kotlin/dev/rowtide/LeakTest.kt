@@ -13,7 +13,7 @@ import kotlin.io.path.listDirectoryEntries
 import kotlin.io.path.readLines
 
 /** What opening, closing and observing leave behind: nothing. `scripts/soak-bindings` runs it with the large numbers. */
-class LeakTest(@TempDir private val folder: Path) {
+class LeakTest(@param:TempDir private val folder: Path) {
     private val cycles = Integer.getInteger("rowtide.soak.cycles", 100)
     private val events = Integer.getInteger("rowtide.soak.events", 10_000)
 

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import java.nio.file.Path
 
-class ObservationTest(@TempDir private val folder: Path) {
+class ObservationTest(@param:TempDir private val folder: Path) {
     private suspend fun open() = Rowtide.open(folder.resolve("a.db").toString()) {
         notes(NOWHERE)
         prepare { executeScript("$NOTES; CREATE TABLE IF NOT EXISTS local (id INTEGER PRIMARY KEY)") }
