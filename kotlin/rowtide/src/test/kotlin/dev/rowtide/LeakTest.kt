@@ -1,5 +1,6 @@
 package dev.rowtide
 
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.launch
@@ -26,7 +27,9 @@ class LeakTest(@param:TempDir private val folder: Path) {
         suspend fun cycle() {
             val client = Rowtide.open(path) { notes(NOWHERE) }
             client.execute("INSERT OR REPLACE INTO notes VALUES ('n1', 'again', 1, NULL)")
-            val observing = launch(Dispatchers.Default) { client.statusChanges.collect {} }
+            val seen = CompletableDeferred<Unit>()
+            val observing = launch(Dispatchers.Default) { client.statusChanges.collect { seen.complete(Unit) } }
+            seen.await()
             client.start()
             client.shutDown()
             observing.join()

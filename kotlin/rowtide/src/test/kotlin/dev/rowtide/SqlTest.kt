@@ -44,11 +44,8 @@ class SqlTest(@TempDir folder: Path) {
                 else -> assertEquals(value, row["v"])
             }
         }
-        assertEquals(
-            listOf<Any?>(1L, 7L, 7L, 2.5),
-            database.query("SELECT ?, ?, ?, ?", true, 7, 7.toShort(), 2.5f)
-                .single().toMap().values.toList(),
-        )
+        val row = database.query("SELECT ?, ?, ?, ?", true, 7, 7.toShort(), 2.5f).single()
+        assertEquals(listOf<Any?>(1L, 7L, 7L, 2.5), (0..3).map(row::get))
     }
 
     @Test
