@@ -147,8 +147,10 @@ public class Rows internal constructor(private val names: Columns, private val p
     /** The columns' names, in their order. */
     public val columns: List<String> get() = names.names
 
+    /** How many rows. */
     override val size: Int = pages.sumOf(Page::rows)
 
+    /** The row at [index], from 0. */
     override fun get(index: Int): Row {
         if (index !in 0..<size) throw IndexOutOfBoundsException("row $index of $size")
         var left = index
@@ -159,6 +161,7 @@ public class Rows internal constructor(private val names: Columns, private val p
         error("the pages hold all rows")
     }
 
+    /** The rows in their order. */
     override fun iterator(): Iterator<Row> = iterator {
         for (page in pages) {
             for (index in 0..<page.rows) yield(Row(names, page, index))

@@ -15,7 +15,7 @@ import java.util.function.Consumer
 import kotlin.time.toKotlinDuration
 
 /**
- * Rowtide for Java: operations are futures, flows are listeners. SQL blocks its thread ([JavaClient.getSql]).
+ * Rowtide for Java: operations are futures, flows are listeners. SQL blocks its thread ([JavaClient.sql]).
  *
  * ```java
  * JavaClient client = RowtideJava.open("app.db", config -> {

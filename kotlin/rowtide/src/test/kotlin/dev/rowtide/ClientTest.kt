@@ -23,7 +23,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
         }
 
     @Test
-    fun `two devices agree, and the inbox is empty`() = runBlocking {
+    fun `two devices agree, and the inbox is empty`() = runBlocking<Unit> {
         TestServer().use { server ->
             val token = server.token("ada")
             open("a", server.url) { tokens { token } }.use { a ->
@@ -45,7 +45,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `a merge rule adds up what both sides counted`() = runBlocking {
+    fun `a merge rule adds up what both sides counted`() = runBlocking<Unit> {
         TestServer().use { server ->
             val token = server.token("ada")
             val counted: ClientBuilder.() -> Unit = {
@@ -74,7 +74,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `a token provider that throws is an error with its text, and nothing is lost`() = runBlocking {
+    fun `a token provider that throws is an error with its text, and nothing is lost`() = runBlocking<Unit> {
         TestServer().use { server ->
             var answer: () -> String = { error("the user signed out") }
             open("a", server.url) { tokens { answer() } }.use { client ->
@@ -96,7 +96,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `a token provider that waits does not keep a cancelled operation, and closing ends it`() = runBlocking {
+    fun `a token provider that waits does not keep a cancelled operation, and closing ends it`() = runBlocking<Unit> {
         TestServer().use { server ->
             val asked = CompletableDeferred<Unit>()
             val ended = CompletableDeferred<Unit>()
@@ -120,7 +120,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `without a server everything local works, and the status says why nothing is sent`() = runBlocking {
+    fun `without a server everything local works, and the status says why nothing is sent`() = runBlocking<Unit> {
         open("a", NOWHERE) { tokens { "token" } }.use { client ->
             client.execute("INSERT INTO notes VALUES ('n1', 'offline', 1, NULL)")
             val failure = runCatching { client.attach("ada") }.exceptionOrNull()
@@ -133,7 +133,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `detaching is refused while rows are unsynced`() = runBlocking {
+    fun `detaching is refused while rows are unsynced`() = runBlocking<Unit> {
         TestServer().use { server ->
             val token = server.token("ada")
             open("a", server.url) { tokens { token } }.use { client ->
@@ -148,7 +148,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `the loop uploads by itself, and pausing holds it`() = runBlocking {
+    fun `the loop uploads by itself, and pausing holds it`() = runBlocking<Unit> {
         TestServer().use { server ->
             val token = server.token("ada")
             open("a", server.url) { tokens { token } }.use { client ->
@@ -167,7 +167,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `a faulty configuration names what is wrong and creates no file`() = runBlocking {
+    fun `a faulty configuration names what is wrong and creates no file`() = runBlocking<Unit> {
         val path = folder.resolve("never.db")
         val keyless = runCatching {
             Rowtide.open(path.toString()) {
@@ -191,7 +191,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `the tables of an annotated schema are synchronised`() = runBlocking {
+    fun `the tables of an annotated schema are synchronised`() = runBlocking<Unit> {
         val schema = "-- @@{ enableSync=true }\nCREATE TABLE memos (id TEXT PRIMARY KEY NOT NULL, text TEXT);"
         Rowtide.open(folder.resolve("a.db").toString()) {
             server(NOWHERE, schema = "business")
@@ -204,7 +204,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `a budget that is spent is an outcome`() = runBlocking {
+    fun `a budget that is spent is an outcome`() = runBlocking<Unit> {
         TestServer().use { server ->
             val token = server.token("ada")
             open("a", server.url) { tokens { token } }.use { client ->
@@ -221,7 +221,7 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `the log reaches its sink and holds neither rows nor tokens`() = runBlocking {
+    fun `the log reaches its sink and holds neither rows nor tokens`() = runBlocking<Unit> {
         val lines = mutableListOf<String>()
         Rowtide.log(LogLevel.Trace) { level, target, message ->
             synchronized(lines) { lines += "$level $target $message" }

@@ -21,7 +21,7 @@ class LeakTest(@param:TempDir private val folder: Path) {
     private val slack = 24L shl 20
 
     @Test
-    fun `opening and closing leave no thread, no handle and no memory behind`() = runBlocking {
+    fun `opening and closing leave no thread, no handle and no memory behind`() = runBlocking<Unit> {
         val path = folder.resolve("app.db").toString()
         suspend fun cycle() {
             val client = Rowtide.open(path) { notes(NOWHERE) }
@@ -41,7 +41,7 @@ class LeakTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `observed events leave no thread, no handle and no memory behind`() = runBlocking {
+    fun `observed events leave no thread, no handle and no memory behind`() = runBlocking<Unit> {
         Rowtide.open(folder.resolve("app.db").toString()) { notes(NOWHERE) }.use { client ->
             val seen = Channel<Unit>(Channel.RENDEZVOUS)
             val observing = launch(Dispatchers.Default) {

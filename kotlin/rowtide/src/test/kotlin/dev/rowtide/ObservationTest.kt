@@ -22,7 +22,7 @@ class ObservationTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `a query is answered at once and again after every commit that concerns it`() = runBlocking {
+    fun `a query is answered at once and again after every commit that concerns it`() = runBlocking<Unit> {
         open().use { client ->
             val counts = Channel<Long>(Channel.UNLIMITED)
             val observing = launch(Dispatchers.Default) {
@@ -43,7 +43,7 @@ class ObservationTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `what changes while the collector is busy comes in one item`() = runBlocking {
+    fun `what changes while the collector is busy comes in one item`() = runBlocking<Unit> {
         open().use { client ->
             val go = Channel<Unit>(Channel.RENDEZVOUS)
             val items = Channel<Set<String>>(Channel.UNLIMITED)
@@ -72,7 +72,7 @@ class ObservationTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `flows end with the client`() = runBlocking {
+    fun `flows end with the client`() = runBlocking<Unit> {
         val client = open()
         val collecting = listOf(
             async(Dispatchers.Default) { client.statusChanges.toList() },
@@ -87,7 +87,7 @@ class ObservationTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
-    fun `what an observed query throws reaches its collector, and the others go on`() = runBlocking {
+    fun `what an observed query throws reaches its collector, and the others go on`() = runBlocking<Unit> {
         open().use { client ->
             val failure = runCatching {
                 client.observe("notes") { query("SELECT * FROM gone") }.first()

@@ -32,7 +32,7 @@ class SqlTest(@TempDir folder: Path) {
     private suspend fun count(): Long = database.query("SELECT count(*) FROM notes").single().long(0)
 
     @Test
-    fun `every value arrives as it was written`() = runBlocking {
+    fun `every value arrives as it was written`() = runBlocking<Unit> {
         val values = listOf(
             null, 0L, Long.MIN_VALUE, Long.MAX_VALUE, 9007199254740993, 0.1, -0.0, Double.MIN_VALUE, Double.MAX_VALUE,
             "", "Nýibær \uD83C\uDF0A \u0000 end", ByteArray(0), ByteArray(256) { it.toByte() },
@@ -49,7 +49,7 @@ class SqlTest(@TempDir folder: Path) {
     }
 
     @Test
-    fun `rows are read over several pages, at once or one by one`() = runBlocking {
+    fun `rows are read over several pages, at once or one by one`() = runBlocking<Unit> {
         val body = ByteArray(1000)
         database.executeBatch("INSERT INTO notes VALUES (?, ?, ?, ?)", (0..<5000).map { listOf("$it", "t", it, body) })
         val rows = database.query("SELECT * FROM notes ORDER BY stars")
@@ -73,7 +73,7 @@ class SqlTest(@TempDir folder: Path) {
     }
 
     @Test
-    fun `a cell that is read as what it is not names its column`() = runBlocking {
+    fun `a cell that is read as what it is not names its column`() = runBlocking<Unit> {
         val row = database.query("SELECT 'x' AS title, NULL AS gone").single()
         val wrong = assertThrows(IllegalStateException::class.java) { row.long("title") }
         assertEquals("column title holds text, not an integer", wrong.message)
@@ -106,7 +106,7 @@ class SqlTest(@TempDir folder: Path) {
     }
 
     @Test
-    fun `a transaction commits what its block did and sees its own writes`() = runBlocking {
+    fun `a transaction commits what its block did and sees its own writes`() = runBlocking<Unit> {
         val seen = database.transaction {
             execute("INSERT INTO notes VALUES ('n1', 'one', 1, NULL)")
             executeBatch("INSERT INTO notes VALUES (?, 'more', 1, NULL)", listOf(listOf("n2"), listOf("n3")))
@@ -117,7 +117,7 @@ class SqlTest(@TempDir folder: Path) {
     }
 
     @Test
-    fun `an exception rolls a transaction back`() = runBlocking {
+    fun `an exception rolls a transaction back`() = runBlocking<Unit> {
         val failure = runCatching {
             database.transaction {
                 execute("INSERT INTO notes VALUES ('n1', 'one', 1, NULL)")
@@ -129,7 +129,7 @@ class SqlTest(@TempDir folder: Path) {
     }
 
     @Test
-    fun `a cancelled coroutine rolls its transaction back`() = runBlocking {
+    fun `a cancelled coroutine rolls its transaction back`() = runBlocking<Unit> {
         val written = CompletableDeferred<Unit>()
         val writing = launch {
             database.transaction {
@@ -146,7 +146,7 @@ class SqlTest(@TempDir folder: Path) {
     }
 
     @Test
-    fun `what would wait for its own transaction is refused`() = runBlocking {
+    fun `what would wait for its own transaction is refused`() = runBlocking<Unit> {
         val failure = runCatching {
             database.transaction { database.execute("DELETE FROM notes") }
         }.exceptionOrNull()
@@ -155,7 +155,7 @@ class SqlTest(@TempDir folder: Path) {
     }
 
     @Test
-    fun `a blocking transaction that is not committed is rolled back`() = runBlocking {
+    fun `a blocking transaction that is not committed is rolled back`() = runBlocking<Unit> {
         database.blocking.begin().use { it.execute("INSERT INTO notes VALUES ('n1', 'one', 1, NULL)") }
         assertEquals(0, count())
         database.blocking.begin().use {
@@ -166,7 +166,7 @@ class SqlTest(@TempDir folder: Path) {
     }
 
     @Test
-    fun `a database has one owner, and none after it was closed`() = runBlocking {
+    fun `a database has one owner, and none after it was closed`() = runBlocking<Unit> {
         val second = runCatching { Rowtide.openDatabase(path) }.exceptionOrNull()
         assertTrue(second is RowtideException.AlreadyOwned, "$second")
         database.close()
