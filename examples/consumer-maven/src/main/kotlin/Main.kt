@@ -11,15 +11,15 @@ import java.nio.file.Files
 fun main(arguments: Array<String>) = runBlocking {
     val url = arguments.single()
     val phone = device(url)
-    phone.database.execute("INSERT INTO notes VALUES (?, ?)", "n1", "written offline")
+    phone.execute("INSERT INTO notes VALUES (?, ?)", "n1", "written offline")
     phone.attach("newcomer")
     val pushed = phone.sync().pushedRows
 
     val tablet = device(url)
     tablet.attach("newcomer")
-    val title = tablet.database.query("SELECT title FROM notes WHERE id = ?", "n1").single().string("title")
-    phone.database.shutDown()
-    tablet.database.shutDown()
+    val title = tablet.query("SELECT title FROM notes WHERE id = ?", "n1").single().string("title")
+    phone.shutDown()
+    tablet.shutDown()
     check(pushed == 1L && title == "written offline") { "pushed $pushed rows, received $title" }
     println("synced: $title")
 }
