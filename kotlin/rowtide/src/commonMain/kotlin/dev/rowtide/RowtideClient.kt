@@ -165,6 +165,7 @@ public class RowtideClient internal constructor(
     override fun close() {
         closed.cancel()
         core.closeBlocking()
+        database.hasClient.value = false
         if (ownsDatabase) database.close()
     }
 
@@ -173,6 +174,7 @@ public class RowtideClient internal constructor(
         closed.cancel()
         withContext(NonCancellable) {
             core.close()
+            database.hasClient.value = false
             if (ownsDatabase) database.shutDown()
         }
     }

@@ -3,6 +3,7 @@ package dev.rowtide
 import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.withContext
 import kotlin.coroutines.AbstractCoroutineContextElement
@@ -22,6 +23,9 @@ internal val TRANSACTION_DEADLINE: Duration = 10.seconds
 public class RowtideDatabase internal constructor(private val core: CoreDatabase) :
     Sql,
     AutoCloseable {
+    /** Whether a client works on it, which keeps it open. */
+    internal val hasClient: MutableStateFlow<Boolean> = MutableStateFlow(false)
+
     /** The same, for threads that may block: database drivers, Java. */
     public val blocking: BlockingDatabase = BlockingDatabase(core)
 
@@ -118,7 +122,9 @@ public class RowtideDatabase internal constructor(private val core: CoreDatabase
     internal suspend fun connect(builder: ClientBuilder, ownsDatabase: Boolean): RowtideClient {
         val config = builder.build()
         builder.preparation?.let { prepare -> prepare() }
-        return RowtideClient(core.connect(config), this, ownsDatabase)
+        val client = RowtideClient(core.connect(config), this, ownsDatabase)
+        hasClient.value = true
+        return client
     }
 
     /**
@@ -131,13 +137,23 @@ public class RowtideDatabase internal constructor(private val core: CoreDatabase
     public suspend fun uninstallSync(): Boolean = core.uninstallSync()
 
     /**
-     * Closes the database. Blocks until it is closed: until transactions have ended and queries are read. Close its
-     * client first. Calls afterwards fail with [RowtideException.Internal].
+     * Closes the database. Blocks until it is closed: until transactions have ended and queries are read. Calls
+     * afterwards fail with [RowtideException.Internal].
+     *
+     * @throws IllegalStateException while a client works on it: close that first
      */
-    override fun close(): Unit = core.closeBlocking()
+    override fun close() {
+        withoutClient()
+        core.closeBlocking()
+    }
 
     /** As [close], without blocking the thread. */
-    public suspend fun shutDown(): Unit = withContext(NonCancellable) { core.close() }
+    public suspend fun shutDown() {
+        withoutClient()
+        withContext(NonCancellable) { core.close() }
+    }
+
+    private fun withoutClient() = check(!hasClient.value) { "a client works on this database; close that first" }
 
     private suspend fun outsideOfTransaction() {
         val around = currentCoroutineContext()[InTransaction]

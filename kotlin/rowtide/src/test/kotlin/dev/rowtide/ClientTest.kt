@@ -191,6 +191,22 @@ class ClientTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
+    fun `a database outlives its client, and is not closed under it`() = runBlocking<Unit> {
+        val database = Rowtide.openDatabase(folder.resolve("a.db").toString())
+        val client = database.connect { notes(NOWHERE) }
+        val early = runCatching { database.shutDown() }.exceptionOrNull()
+        assertTrue(early is IllegalStateException && "close that first" in early.message!!, "$early")
+        val second = runCatching { database.connect { notes(NOWHERE) } }.exceptionOrNull()
+        assertTrue(second is RowtideException.AlreadyOwned, "$second")
+        client.shutDown()
+        client.shutDown()
+        assertEquals(0, database.query("SELECT * FROM notes").size)
+        database.connect { notes(NOWHERE) }.shutDown()
+        assertTrue(database.uninstallSync())
+        database.shutDown()
+    }
+
+    @Test
     fun `the tables of an annotated schema are synchronised`() = runBlocking<Unit> {
         val schema = "-- @@{ enableSync=true }\nCREATE TABLE memos (id TEXT PRIMARY KEY NOT NULL, text TEXT);"
         Rowtide.open(folder.resolve("a.db").toString()) {
