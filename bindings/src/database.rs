@@ -1,6 +1,7 @@
 //! The app's database: its SQL, with or without sync. Every call is there twice: one that suspends, and one that
 //! blocks its thread, for database drivers.
 
+use crate::cells::Cells;
 use crate::client::Client;
 use crate::config::ClientConfig;
 use crate::conflict::{HostResolver, Resolver};
@@ -177,7 +178,7 @@ impl Database {
     pub async fn query(
         &self,
         sql: String,
-        cells: Vec<u8>,
+        cells: Cells,
         page_bytes: i64,
     ) -> Result<QueryResult, RowtideError> {
         first_page(self.local()?.query_pages(&sql, arguments(cells)?, paging(page_bytes)).await?).await
@@ -190,7 +191,7 @@ impl Database {
     pub fn query_blocking(
         &self,
         sql: String,
-        cells: Vec<u8>,
+        cells: Cells,
         page_bytes: i64,
     ) -> Result<QueryResult, RowtideError> {
         let (database, cells) = (self.local()?, arguments(cells)?);
@@ -203,7 +204,7 @@ impl Database {
     ///
     /// # Errors
     /// `Database`: SQLite's.
-    pub async fn execute(&self, sql: String, cells: Vec<u8>) -> Result<Execution, RowtideError> {
+    pub async fn execute(&self, sql: String, cells: Cells) -> Result<Execution, RowtideError> {
         Ok(self.local()?.execute(&sql, arguments(cells)?).await?.into())
     }
 
@@ -211,7 +212,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
-    pub fn execute_blocking(&self, sql: String, cells: Vec<u8>) -> Result<Execution, RowtideError> {
+    pub fn execute_blocking(&self, sql: String, cells: Cells) -> Result<Execution, RowtideError> {
         let (database, cells) = (self.local()?, arguments(cells)?);
         runtime::block_on(async move { Ok(database.execute(&sql, cells).await?.into()) })
     }
@@ -220,7 +221,7 @@ impl Database {
     ///
     /// # Errors
     /// `Database`: SQLite's; `Configuration` where the cells are no whole number of statements. Nothing was changed then.
-    pub async fn execute_batch(&self, sql: String, cells: Vec<u8>, width: i64) -> Result<i64, RowtideError> {
+    pub async fn execute_batch(&self, sql: String, cells: Cells, width: i64) -> Result<i64, RowtideError> {
         Ok(self.local()?.execute_rows(&sql, batches(cells, width)?).await?)
     }
 
@@ -228,12 +229,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`execute_batch`](Self::execute_batch).
-    pub fn execute_batch_blocking(
-        &self,
-        sql: String,
-        cells: Vec<u8>,
-        width: i64,
-    ) -> Result<i64, RowtideError> {
+    pub fn execute_batch_blocking(&self, sql: String, cells: Cells, width: i64) -> Result<i64, RowtideError> {
         let (database, rows) = (self.local()?, batches(cells, width)?);
         runtime::block_on(async move { Ok(database.execute_rows(&sql, rows).await?) })
     }

@@ -6,6 +6,7 @@
 //! thread (`host.rs`), never with a lock or a transaction held.
 
 mod automatic;
+mod cells;
 mod client;
 mod config;
 mod conflict;
@@ -24,6 +25,7 @@ mod transaction;
 mod values;
 
 pub use automatic::*;
+pub use cells::*;
 pub use client::*;
 pub use config::*;
 pub use conflict::*;

@@ -1,5 +1,6 @@
 //! A write transaction that the app holds.
 
+use crate::cells::Cells;
 use crate::database::{Execution, QueryResult, first_page, paging};
 use crate::error::RowtideError;
 use crate::runtime;
@@ -37,7 +38,7 @@ impl Transaction {
     pub async fn query(
         &self,
         sql: String,
-        cells: Vec<u8>,
+        cells: Cells,
         page_bytes: i64,
     ) -> Result<QueryResult, RowtideError> {
         let cells = arguments(cells)?;
@@ -51,7 +52,7 @@ impl Transaction {
     pub fn query_blocking(
         self: Arc<Self>,
         sql: String,
-        cells: Vec<u8>,
+        cells: Cells,
         page_bytes: i64,
     ) -> Result<QueryResult, RowtideError> {
         runtime::block_on(async move { self.query(sql, cells, page_bytes).await })
@@ -61,7 +62,7 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`query`](Self::query).
-    pub async fn execute(&self, sql: String, cells: Vec<u8>) -> Result<Execution, RowtideError> {
+    pub async fn execute(&self, sql: String, cells: Cells) -> Result<Execution, RowtideError> {
         let cells = arguments(cells)?;
         Ok(self.held().await?.execute(&sql, cells).await?.into())
     }
@@ -70,7 +71,7 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`query`](Self::query).
-    pub fn execute_blocking(self: Arc<Self>, sql: String, cells: Vec<u8>) -> Result<Execution, RowtideError> {
+    pub fn execute_blocking(self: Arc<Self>, sql: String, cells: Cells) -> Result<Execution, RowtideError> {
         runtime::block_on(async move { self.execute(sql, cells).await })
     }
 
@@ -78,7 +79,7 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`query`](Self::query); the rows before the one that failed stay changed in the transaction.
-    pub async fn execute_batch(&self, sql: String, cells: Vec<u8>, width: i64) -> Result<i64, RowtideError> {
+    pub async fn execute_batch(&self, sql: String, cells: Cells, width: i64) -> Result<i64, RowtideError> {
         let rows = batches(cells, width)?;
         Ok(self.held().await?.execute_rows(&sql, rows).await?)
     }
@@ -90,7 +91,7 @@ impl Transaction {
     pub fn execute_batch_blocking(
         self: Arc<Self>,
         sql: String,
-        cells: Vec<u8>,
+        cells: Cells,
         width: i64,
     ) -> Result<i64, RowtideError> {
         runtime::block_on(async move { self.execute_batch(sql, cells, width).await })

@@ -4,6 +4,7 @@
 //! a tag and its value, little-endian: `0` NULL; `1` a signed 64-bit integer; `2` an IEEE 754 binary64; `3` text and `4`
 //! a blob, each a 32-bit count of bytes and the bytes (UTF-8 for text).
 
+use crate::cells::Cells;
 use crate::error::RowtideError;
 use rowtide::{PackedRows, RowValues as CoreValues, SqlValue};
 
@@ -13,14 +14,14 @@ pub struct RowPage {
     /// How many rows.
     pub rows: i64,
     /// Their cells, packed.
-    pub cells: Vec<u8>,
+    pub cells: Cells,
     /// Whether another page follows.
     pub more: bool,
 }
 
 impl From<rowtide::RowPage> for RowPage {
     fn from(page: rowtide::RowPage) -> Self {
-        Self { rows: page.rows, cells: page.packed.into_bytes(), more: page.more }
+        Self { rows: page.rows, cells: Cells(page.packed.into_bytes()), more: page.more }
     }
 }
 
@@ -30,12 +31,12 @@ pub struct RowValues {
     /// Column names.
     pub columns: Vec<String>,
     /// A cell for each, packed.
-    pub cells: Vec<u8>,
+    pub cells: Cells,
 }
 
 impl From<CoreValues> for RowValues {
     fn from(values: CoreValues) -> Self {
-        let cells = PackedRows::pack(values.values()).into_bytes();
+        let cells = Cells(PackedRows::pack(values.values()).into_bytes());
         Self { columns: values.into_keys().collect(), cells }
     }
 }
@@ -54,8 +55,8 @@ impl TryFrom<RowValues> for CoreValues {
 }
 
 /// Arguments of one statement.
-pub(crate) fn arguments(cells: Vec<u8>) -> Result<Vec<SqlValue>, RowtideError> {
-    PackedRows::from_bytes(cells)
+pub(crate) fn arguments(cells: Cells) -> Result<Vec<SqlValue>, RowtideError> {
+    PackedRows::from_bytes(cells.into())
         .into_cells()
         .collect::<Result<_, _>>()
         .map_err(|error| RowtideError::Configuration { reason: error.to_string() })
@@ -63,14 +64,14 @@ pub(crate) fn arguments(cells: Vec<u8>) -> Result<Vec<SqlValue>, RowtideError> {
 
 /// Arguments of a statement that runs once for each `width` cells, unpacked as they are needed.
 pub(crate) fn batches(
-    cells: Vec<u8>,
+    cells: Cells,
     width: i64,
 ) -> Result<impl Iterator<Item = Result<Vec<SqlValue>, String>> + Send + 'static, RowtideError> {
     let Some(width) = usize::try_from(width).ok().filter(|width| *width > 0) else {
         let reason = format!("a batch has {width} arguments a statement; it needs at least one");
         return Err(RowtideError::Configuration { reason });
     };
-    let mut cells = PackedRows::from_bytes(cells).into_cells();
+    let mut cells = PackedRows::from_bytes(cells.into()).into_cells();
     Ok(std::iter::from_fn(move || {
         let first = cells.next()?;
         let row: Result<Vec<_>, _> = std::iter::once(first).chain(cells.by_ref().take(width - 1)).collect();
@@ -85,8 +86,8 @@ pub(crate) fn batches(
 mod tests {
     use super::*;
 
-    fn packed(numbers: std::ops::Range<i64>) -> Vec<u8> {
-        PackedRows::pack(&numbers.map(SqlValue::Integer).collect::<Vec<_>>()).into_bytes()
+    fn packed(numbers: std::ops::Range<i64>) -> Cells {
+        Cells(PackedRows::pack(&numbers.map(SqlValue::Integer).collect::<Vec<_>>()).into_bytes())
     }
 
     #[test]
