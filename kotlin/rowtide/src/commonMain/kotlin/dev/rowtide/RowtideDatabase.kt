@@ -20,7 +20,7 @@ internal val TRANSACTION_DEADLINE: Duration = 10.seconds
  *
  * All of its functions can be called from any thread.
  */
-public class RowtideDatabase internal constructor(private val core: CoreDatabase) :
+public class RowtideDatabase internal constructor(internal val core: CoreDatabase) :
     Sql,
     AutoCloseable {
     /** Whether a client works on it, which keeps it open. */
