@@ -8,6 +8,12 @@ use uniffi::{FfiConverter, MetadataBuffer, RustBuffer, TypeId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cells(pub(crate) Vec<u8>);
 
+impl From<Vec<u8>> for Cells {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
 impl From<Cells> for Vec<u8> {
     fn from(cells: Cells) -> Self {
         cells.0

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use rowtide_ffi::{
-    AnonymousRows, CallbackError, Client, ClientConfig, ConflictPolicy, Database, Outcome, RowtideError,
-    Status, StatusListener, SyncTable, TablesListener, TokenProvider, TokenReason, TokenReply,
+    AnonymousRows, CallbackError, Cells, Client, ClientConfig, ConflictPolicy, Database, Outcome,
+    RowtideError, Status, StatusListener, SyncTable, TablesListener, TokenProvider, TokenReason, TokenReply,
     UnknownColumns, default_transfer_limits,
 };
 use std::net::TcpListener;
@@ -14,11 +14,22 @@ use tempfile::TempDir;
 const SCHEMA: &str = "CREATE TABLE notes (id TEXT PRIMARY KEY NOT NULL, title TEXT)";
 
 /// What `("INSERT …", ["n1"])` looks like packed.
-fn text(value: &str) -> Vec<u8> {
-    let mut cells = vec![3];
-    cells.extend_from_slice(&u32::try_from(value.len()).unwrap().to_le_bytes());
-    cells.extend_from_slice(value.as_bytes());
-    cells
+fn text(value: &str) -> Cells {
+    texts([value.to_owned()])
+}
+
+fn texts(values: impl IntoIterator<Item = String>) -> Cells {
+    let mut cells = Vec::new();
+    for value in values {
+        cells.push(3);
+        cells.extend_from_slice(&u32::try_from(value.len()).unwrap().to_le_bytes());
+        cells.extend_from_slice(value.as_bytes());
+    }
+    cells.into()
+}
+
+fn none() -> Cells {
+    Vec::new().into()
 }
 
 async fn database(folder: &TempDir) -> Arc<Database> {
@@ -172,8 +183,8 @@ fn blocking_calls_serve_a_driver_up_to_a_query_of_many_pages() {
     let path = folder.path().join("app.db").display().to_string();
     let database = Database::open_blocking(path.clone()).unwrap();
     assert!(matches!(Database::open_blocking(path), Err(RowtideError::AlreadyOwned { .. })));
-    database.execute_blocking(SCHEMA.to_owned(), Vec::new()).unwrap();
-    let ids: Vec<u8> = (0..100).flat_map(|index| text(&format!("n{index:02}"))).collect();
+    database.execute_blocking(SCHEMA.to_owned(), none()).unwrap();
+    let ids = texts((0..100).map(|index| format!("n{index:02}")));
     let sql = "INSERT INTO notes (id) VALUES (?)".to_owned();
     assert_eq!(database.execute_batch_blocking(sql.clone(), ids.clone(), 1).unwrap(), 100);
     let three = "REPLACE INTO notes (id) VALUES (?), (?), (?)".to_owned();
@@ -187,8 +198,7 @@ fn blocking_calls_serve_a_driver_up_to_a_query_of_many_pages() {
     let error = transaction.commit_blocking().unwrap_err();
     assert!(matches!(error, RowtideError::Configuration { .. }), "{error:?}");
 
-    let result =
-        database.query_blocking("SELECT id FROM notes ORDER BY id".to_owned(), Vec::new(), 64).unwrap();
+    let result = database.query_blocking("SELECT id FROM notes ORDER BY id".to_owned(), none(), 64).unwrap();
     let (mut rows, mut more) = (result.first.rows, result.first.more);
     let rest = result.rest.unwrap();
     while more {
