@@ -141,8 +141,13 @@ struct SyncTests {
         let broken = try Device(server) { $0.tokens = { _ in throw Failure("a secret") } }
         try await broken.use { db in
             let error = try await caught(RowtideError.self) { try await db.attach("ada") }
-            guard case .network(let text) = error else { throw error }
+            guard case .authentication(let text) = error else { throw error }
             #expect(text.contains("Failure") && !text.contains("secret"))
+        }
+        let away = try Device(server) { $0.tokens = { _ in throw NSError(domain: NSURLErrorDomain, code: -1009) } }
+        try await away.use { db in
+            let error = try await caught(RowtideError.self) { try await db.attach("ada") }
+            guard case .network = error else { throw error }
             #expect(error.isRetryable == true)
         }
     }

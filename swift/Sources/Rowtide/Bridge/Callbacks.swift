@@ -1,3 +1,4 @@
+import Foundation
 internal import RowtideBindings
 
 /// Answers the core's requests for tokens from the app's closure, each on a task of its own.
@@ -17,7 +18,12 @@ final class TokenAnswers: RowtideBindings.TokenProvider {
                 reply.offline(reason: text)
             } catch {
                 // An error's own text may hold a secret.
-                reply.offline(reason: "the token provider threw \(type(of: error))")
+                let text = "the token provider threw \(type(of: error))"
+                if (error as NSError).domain == NSURLErrorDomain {
+                    reply.offline(reason: text)
+                } else {
+                    reply.denied(reason: text)
+                }
             }
         }
     }

@@ -11,8 +11,10 @@ extension Rowtide {
 
     /// Gives a bearer token for the attached user. Called with no lock and no transaction held, one call at a time.
     ///
-    /// Throw ``TokenError/denied(_:)`` where the user has to sign in again. Any other error counts as a network that is
-    /// not there: it is tried again later. Cancellation reaches it when the operation that asks is cancelled.
+    /// Throw ``TokenError/offline(_:)`` where the identity service cannot be reached (a `URLError` says the same): the
+    /// operation ends with ``RowtideError/network(_:)`` and is tried again later. Anything else that is thrown ends it with
+    /// ``RowtideError/authentication(_:)``: the user has to sign in again. When the operation that asks is cancelled, the
+    /// answer counts for nothing.
     public typealias TokenProvider = @Sendable (_ reason: TokenReason) async throws -> String
 
     /// Why there is no token.
