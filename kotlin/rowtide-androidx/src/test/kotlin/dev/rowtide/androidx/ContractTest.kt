@@ -201,10 +201,13 @@ abstract class ContractTest {
         connection.execSQL("BEGIN IMMEDIATE")
         connection.execSQL("INSERT INTO t VALUES (9)")
         assertEquals(listOf(1L), numbers("SELECT changes()"))
-        assertEquals(listOf(4L, 4L), prepared("SELECT last_insert_rowid(), count(*) FROM t") {
-            it.step()
-            listOf(it.getLong(0), it.getLong(1))
-        })
+        assertEquals(
+            listOf(4L, 4L),
+            prepared("SELECT last_insert_rowid(), count(*) FROM t") {
+                it.step()
+                listOf(it.getLong(0), it.getLong(1))
+            },
+        )
         connection.execSQL("COMMIT")
         assertEquals(listOf(4L), numbers("SELECT last_insert_rowid()"))
     }
@@ -278,10 +281,13 @@ abstract class ContractTest {
         refused { connection.execSQL("CREATE TABLE t (n)") }
         connection.execSQL("PRAGMA query_only = 0")
         connection.execSQL("CREATE TABLE t (n)")
-        assertEquals(listOf("n"), prepared("PRAGMA table_info(`t`)") {
-            it.step()
-            listOf(it.getText(1))
-        })
+        assertEquals(
+            listOf("n"),
+            prepared("PRAGMA table_info(`t`)") {
+                it.step()
+                listOf(it.getText(1))
+            },
+        )
     }
 
     @Test

@@ -9,8 +9,8 @@ import androidx.room.useWriterConnection
 import androidx.sqlite.SQLiteConnection
 import androidx.sqlite.SQLiteException
 import androidx.sqlite.execSQL
-import dev.rowtide.Rowtide
 import dev.rowtide.NOTES
+import dev.rowtide.Rowtide
 import dev.rowtide.TestServer
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
@@ -27,9 +27,7 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import java.nio.file.Path
 
-class RoomTest(
-    @param:TempDir private val folder: Path,
-) {
+class RoomTest(@param:TempDir private val folder: Path) {
     private val path = folder.resolve("app.db").toString()
     private val database = Rowtide.openDatabaseBlocking(path)
     private val driver = RowtideSQLiteDriver(database)

@@ -21,9 +21,7 @@ import java.util.concurrent.CompletableFuture
 import kotlin.time.Duration.Companion.milliseconds
 
 /** What is Rowtide's own about the driver. */
-class RowtideSQLiteDriverTest(
-    @param:TempDir private val folder: Path,
-) {
+class RowtideSQLiteDriverTest(@param:TempDir private val folder: Path) {
     private val database: RowtideDatabase = Rowtide.openDatabaseBlocking(folder.resolve("app.db").toString())
     private val driver = RowtideSQLiteDriver(database)
     private val connection = driver.open("app.db")

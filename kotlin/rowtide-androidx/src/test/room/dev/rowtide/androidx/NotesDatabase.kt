@@ -3,6 +3,7 @@ package dev.rowtide.androidx
 import androidx.room.Dao
 import androidx.room.Database
 import androidx.room.Delete
+import androidx.room.Embedded
 import androidx.room.Entity
 import androidx.room.ForeignKey
 import androidx.room.Index
@@ -10,7 +11,6 @@ import androidx.room.Insert
 import androidx.room.PrimaryKey
 import androidx.room.Query
 import androidx.room.Relation
-import androidx.room.Embedded
 import androidx.room.RoomDatabase
 import androidx.room.Transaction
 import androidx.room.Update
@@ -19,10 +19,7 @@ import kotlinx.coroutines.flow.Flow
 
 /** The app's first version. */
 @Entity(tableName = "notes")
-data class FirstNote(
-    @PrimaryKey val id: String,
-    val title: String,
-)
+data class FirstNote(@PrimaryKey val id: String, val title: String)
 
 @Dao
 interface FirstNoteDao {
@@ -37,12 +34,7 @@ abstract class FirstNotesDatabase : RoomDatabase() {
 
 /** The app's second version. */
 @Entity(tableName = "notes")
-data class Note(
-    @PrimaryKey val id: String,
-    val title: String,
-    val stars: Long? = null,
-    val body: ByteArray? = null,
-)
+data class Note(@PrimaryKey val id: String, val title: String, val stars: Long? = null, val body: ByteArray? = null)
 
 /** A table that is not synchronised. */
 @Entity(
@@ -57,11 +49,7 @@ data class Note(
     ],
     indices = [Index("note")],
 )
-data class Mark(
-    @PrimaryKey(autoGenerate = true) val id: Long = 0,
-    val note: String,
-    val weight: Double,
-)
+data class Mark(@PrimaryKey(autoGenerate = true) val id: Long = 0, val note: String, val weight: Double)
 
 data class MarkedNote(
     @Embedded val note: Note,

@@ -53,19 +53,30 @@ private val TEMP_SCHEMA = setOf("SQLITE_TEMP_MASTER", "SQLITE_TEMP_SCHEMA")
 
 private fun kind(tokens: List<SqlToken>): SqlKind = when (val verb = tokens.firstOrNull()?.word) {
     null -> SqlKind.Empty
+
     "SELECT" -> counter(tokens) ?: read(tokens)
+
     "VALUES", "EXPLAIN" -> read(tokens)
+
     "WITH" -> when (tokens.firstOrNull { it.depth == 0 && it.word in MAIN_VERBS }?.word) {
         "INSERT", "REPLACE", "UPDATE", "DELETE" -> write(tokens)
         else -> read(tokens)
     }
+
     "BEGIN" -> SqlKind.Begin
+
     "COMMIT", "END" -> SqlKind.Commit
+
     "ROLLBACK" -> if (tokens.any { it.word == "TO" }) SqlKind.RollbackTo(tokens.last().name) else SqlKind.Rollback
+
     "SAVEPOINT" -> SqlKind.Savepoint(tokens.last().name)
+
     "RELEASE" -> SqlKind.Release(tokens.last().name)
+
     "PRAGMA" -> pragma(tokens.drop(1))
+
     "INSERT", "REPLACE", "UPDATE", "DELETE" -> write(tokens)
+
     else -> SqlKind.Write(answersRows = false)
 }
 
