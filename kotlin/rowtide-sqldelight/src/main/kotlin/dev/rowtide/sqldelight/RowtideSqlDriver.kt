@@ -87,7 +87,8 @@ public class RowtideSqlDriver @JvmOverloads constructor(
 
     override fun currentTransaction(): Transacter.Transaction? = transaction.get()
 
-    override fun addListener(vararg queryKeys: String, listener: Query.Listener): Unit = listeners.add(queryKeys, listener)
+    override fun addListener(vararg queryKeys: String, listener: Query.Listener): Unit =
+        listeners.add(queryKeys, listener)
 
     override fun removeListener(vararg queryKeys: String, listener: Query.Listener): Unit =
         listeners.remove(queryKeys, listener)
@@ -136,9 +137,8 @@ public class RowtideSqlDriver @JvmOverloads constructor(
         }
     }
 
-    private inner class ThreadTransaction(
-        override val enclosingTransaction: ThreadTransaction?,
-    ) : Transacter.Transaction() {
+    private inner class ThreadTransaction(override val enclosingTransaction: ThreadTransaction?) :
+        Transacter.Transaction() {
         override fun endTransaction(successful: Boolean): QueryResult<Unit> {
             end(successful)
             return QueryResult.Unit

@@ -33,8 +33,9 @@ internal class TableListeners : AutoCloseable {
     }
 
     /** A listener is called once, however many of its tables are named; never with a lock held. */
-    fun notify(tables: Iterable<String>) = synchronized(byTable) { tables.flatMapTo(linkedSetOf()) { byTable[it].orEmpty() } }
-        .forEach(Query.Listener::queryResultsChanged)
+    fun notify(tables: Iterable<String>) =
+        synchronized(byTable) { tables.flatMapTo(linkedSetOf()) { byTable[it].orEmpty() } }
+            .forEach(Query.Listener::queryResultsChanged)
 
     fun follow(client: RowtideClient): AutoCloseable = synchronized(byTable) {
         val following = Following(client)

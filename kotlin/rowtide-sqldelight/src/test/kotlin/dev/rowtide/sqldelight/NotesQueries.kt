@@ -10,16 +10,9 @@ import app.cash.sqldelight.db.SqlSchema
 
 /* In the shape of what SQLDelight generates. */
 
-data class Note(
-    val id: String,
-    val title: String,
-    val stars: Long?,
-    val body: ByteArray?,
-)
+data class Note(val id: String, val title: String, val stars: Long?, val body: ByteArray?)
 
-class NotesDatabase(
-    driver: SqlDriver,
-) : TransacterImpl(driver) {
+class NotesDatabase(driver: SqlDriver) : TransacterImpl(driver) {
     val notes = NotesQueries(driver)
 
     /** The app's first version. */
@@ -75,9 +68,7 @@ class NotesDatabase(
     }
 }
 
-class NotesQueries(
-    driver: SqlDriver,
-) : TransacterImpl(driver) {
+class NotesQueries(driver: SqlDriver) : TransacterImpl(driver) {
     fun all(): Query<Note> = AllQuery { note(it) }
 
     fun find(id: String): Query<Note> = FindQuery(id) { note(it) }
@@ -109,9 +100,7 @@ class NotesQueries(
     private fun note(cursor: SqlCursor) =
         Note(cursor.getString(0)!!, cursor.getString(1)!!, cursor.getLong(2), cursor.getBytes(3))
 
-    private inner class AllQuery<out T : Any>(
-        mapper: (SqlCursor) -> T,
-    ) : Query<T>(mapper) {
+    private inner class AllQuery<out T : Any>(mapper: (SqlCursor) -> T) : Query<T>(mapper) {
         override fun addListener(listener: Listener) = driver.addListener("notes", listener = listener)
 
         override fun removeListener(listener: Listener) = driver.removeListener("notes", listener = listener)
@@ -120,10 +109,7 @@ class NotesQueries(
             driver.executeQuery(4, "SELECT id, title, stars, body FROM notes ORDER BY id", mapper, 0, null)
     }
 
-    private inner class FindQuery<out T : Any>(
-        val id: String,
-        mapper: (SqlCursor) -> T,
-    ) : Query<T>(mapper) {
+    private inner class FindQuery<out T : Any>(val id: String, mapper: (SqlCursor) -> T) : Query<T>(mapper) {
         override fun addListener(listener: Listener) = driver.addListener("notes", listener = listener)
 
         override fun removeListener(listener: Listener) = driver.removeListener("notes", listener = listener)

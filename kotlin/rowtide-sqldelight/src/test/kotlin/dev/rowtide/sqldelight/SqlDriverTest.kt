@@ -18,9 +18,7 @@ import org.junit.jupiter.api.io.TempDir
 import java.nio.file.Path
 import java.util.concurrent.CompletableFuture
 
-class SqlDriverTest(
-    @param:TempDir private val folder: Path,
-) {
+class SqlDriverTest(@param:TempDir private val folder: Path) {
     private val database = Rowtide.openDatabaseBlocking(folder.resolve("app.db").toString())
     private val driver = RowtideSqlDriver(database, NotesDatabase.Schema)
     private val app = NotesDatabase(driver)
