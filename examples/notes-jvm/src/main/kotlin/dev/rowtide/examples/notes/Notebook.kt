@@ -1,0 +1,109 @@
+package dev.rowtide.examples.notes
+
+import dev.rowtide.Connectivity
+import dev.rowtide.ConflictPolicy
+import dev.rowtide.Outcome
+import dev.rowtide.Rowtide
+import dev.rowtide.RowtideClient
+import dev.rowtide.RowtideException
+import dev.rowtide.Status
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.Flow
+import java.nio.file.Path
+import java.util.UUID
+import kotlin.time.Duration.Companion.seconds
+
+/** The notes of one device: everything that the app does with its database. It knows nothing of windows. */
+class Notebook private constructor(private val client: RowtideClient) {
+    /** All notes: at once, and again whenever they change, whoever changed them. */
+    val notes: Flow<List<Note>> = client.observe("notes", "tags") { query(ALL_NOTES).map(::note) }
+
+    /** Where sync stands: at once, and again after every change. */
+    val status: Flow<Status> = client.statusChanges
+
+    /**
+     * Signs in, and syncs by itself from then on. Needs the network once for each user; where there is none, it keeps
+     * trying. Notes can be read and written all the while.
+     */
+    suspend fun signIn(user: String) {
+        while (true) {
+            val wait = try {
+                (client.attach(user).outcome as? Outcome.RetryLater ?: break).after
+            } catch (failure: RowtideException) {
+                if (!failure.isRetryable) throw failure
+                3.seconds
+            }
+            delay(wait)
+        }
+        client.start()
+    }
+
+    /** Writes a new note, and answers its key. It is durable when this returns, with or without a network. */
+    suspend fun add(title: String, body: String = ""): String {
+        val id = UUID.randomUUID().toString()
+        client.execute("INSERT INTO notes (id, title, body, updated) VALUES (?, ?, ?, ?)", id, title, body, now())
+        return id
+    }
+
+    /** Changes a note's text. */
+    suspend fun write(id: String, title: String, body: String) {
+        client.execute("UPDATE notes SET title = ?, body = ?, updated = ? WHERE id = ?", title, body, now(), id)
+    }
+
+    /** Pins a note to the top of the list, or lets it go. */
+    suspend fun pin(id: String, pinned: Boolean) {
+        client.execute("UPDATE notes SET pinned = ?, updated = ? WHERE id = ?", pinned, now(), id)
+    }
+
+    /** Gives a note these tags and no others. */
+    suspend fun tag(id: String, names: Set<String>) {
+        client.transaction {
+            val present = query("SELECT name FROM tags WHERE note_id = ?", id).map { it.string(0) }.toSet()
+            for (name in present - names) execute("DELETE FROM tags WHERE id = ?", "$id/$name")
+            for (name in names - present) {
+                execute("INSERT INTO tags (id, note_id, name) VALUES (?, ?, ?)", "$id/$name", id, name)
+            }
+        }
+    }
+
+    /** Deletes a note; its tags go with it. */
+    suspend fun delete(id: String) {
+        client.execute("DELETE FROM notes WHERE id = ?", id)
+    }
+
+    /** Tells sync of the network, as the platform would. */
+    fun setOnline(online: Boolean) {
+        client.setConnectivity(if (online) Connectivity.Unmetered else Connectivity.None)
+    }
+
+    /** Closes the database, when what runs has ended. */
+    suspend fun close(): Unit = client.shutDown()
+
+    companion object {
+        /**
+         * Opens or creates the database in a folder.
+         *
+         * @param chooser decides between two texts of one note
+         */
+        suspend fun open(folder: Path, server: String, user: String, chooser: Chooser): Notebook {
+            val client = Rowtide.open(folder.resolve("notes.db").toString()) {
+                server(server, schema = "business")
+                table("notes") {
+                    key("id")
+                    policy = ConflictPolicy.Callback
+                    // What both sides began with, so that a column that only one side changed is no conflict.
+                    keepBase()
+                }
+                table("tags") { key("id") }
+                prepare { executeScript(SCHEMA) }
+                tokens(DemoSignIn(server, user))
+                resolver(NoteConflicts(chooser))
+            }
+            return Notebook(client)
+        }
+
+        private val SCHEMA: String = Notebook::class.java.getResource("/schema.sql")!!.readText()
+
+        private fun now() = System.currentTimeMillis()
+    }
+}
