@@ -10,18 +10,20 @@ public struct Note: Codable, Sendable, Hashable, Identifiable {
     /// Each one word, in alphabetical order.
     public var tags: [String]
     public var updated: Date
-    /// Whether the server does not have it as it is here.
-    public var unsent: Bool
 
-    /// Pinned notes first, the newest first among them. Which rows are unsent is a view of Rowtide.
+    /// Pinned notes first, the newest first among them.
     static let all = """
         SELECT n.id, n.title, n.body, n.pinned, n.updated,
-               (SELECT json_group_array(name) FROM (SELECT name FROM tags WHERE note_id = n.id ORDER BY name)) AS tags,
-               EXISTS (SELECT 1 FROM _rowtide_row_status AS s
-                       WHERE (s.table_name, s.key) = ('notes', n.id)
-                          OR (s.table_name = 'tags' AND s.key LIKE n.id || '/%')) AS unsent
+               (SELECT json_group_array(name) FROM (SELECT name FROM tags WHERE note_id = n.id ORDER BY name)) AS tags
         FROM notes AS n
         ORDER BY n.pinned DESC, n.updated DESC, n.id
+        """
+
+    /// Keys of the notes that the server does not have as they are here, or whose tags it does not have: a view of Rowtide.
+    static let unsent = """
+        SELECT key FROM _rowtide_row_status WHERE table_name = 'notes'
+        UNION
+        SELECT substr(key, 1, instr(key, '/') - 1) FROM _rowtide_row_status WHERE table_name = 'tags'
         """
 
     static let coding = Rowtide.Coding(dates: .millisecondsSince1970)

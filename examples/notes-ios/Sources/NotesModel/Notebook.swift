@@ -41,6 +41,12 @@ public struct Notebook: Sendable {
     /// Where sync stands: at once, and again after every change.
     public var status: Rowtide.Changes<Rowtide.Status> { database.statusChanges }
 
+    /// Keys of the notes that the server does not have as they are here: at once, and again after every change of the
+    /// status, which is what sending a row changes.
+    public var unsent: AsyncThrowingMapSequence<Rowtide.Changes<Rowtide.Status>, Set<String>> {
+        status.map { [database] _ in Set(try await database.query(Note.unsent).compactMap { $0[0].string }) }
+    }
+
     /// Signs in, and syncs by itself from then on. Needs the network once for each user; where there is none, it keeps
     /// trying until its Swift task is cancelled. Notes can be read and written all the while.
     public func signIn(_ user: String) async throws {

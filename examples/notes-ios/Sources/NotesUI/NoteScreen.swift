@@ -4,8 +4,8 @@ import SwiftUI
 
 /// One note. What is typed is saved when the typing pauses and when the screen is left.
 ///
-/// A change that comes from another device is shown at once, unless there is typing that is not saved yet: then the two
-/// meet in the database, as a conflict if need be.
+/// A change that comes from another device is shown at once, unless there is typing that is not saved yet: that is saved
+/// on top of it.
 struct NoteScreen: View {
     let note: Note
     let store: NotesStore

@@ -15,7 +15,7 @@ public struct NotesScreen: View {
         VStack(spacing: 0) {
             NavigationView {
                 List(store.notes) { note in
-                    NavigationLink(destination: NoteScreen(note: note, store: store)) { NoteRow(note: note) }
+                    NavigationLink(destination: NoteScreen(note: note, store: store)) { NoteRow(note: note, isUnsent: store.unsent.contains(note.id)) }
                         .swipeActions(edge: .trailing) {
                             Button("Delete", role: .destructive) { store.delete(note.id) }
                         }
@@ -38,6 +38,7 @@ public struct NotesScreen: View {
 
 struct NoteRow: View {
     let note: Note
+    let isUnsent: Bool
 
     var body: some View {
         VStack(alignment: .leading, spacing: 3) {
@@ -45,7 +46,7 @@ struct NoteRow: View {
                 if note.pinned { Image(systemName: "star.fill").foregroundColor(.orange).imageScale(.small) }
                 Text(note.title.isEmpty ? "Untitled" : note.title).font(.headline)
                 Spacer()
-                if note.unsent { Circle().fill(Color.accentColor).frame(width: 7, height: 7) }
+                if isUnsent { Circle().fill(Color.accentColor).frame(width: 7, height: 7) }
                 Text(note.updated, style: .time).font(.caption).foregroundColor(.secondary)
             }
             Text(note.body.isEmpty ? "No text" : note.body).lineLimit(1).font(.subheadline).foregroundColor(.secondary)

@@ -9,6 +9,7 @@ import SwiftUI
 @MainActor
 public final class NotesStore: ObservableObject {
     @Published public private(set) var notes: [Note] = []
+    @Published public private(set) var unsent: Set<String> = []
     @Published public private(set) var status: Rowtide.Status?
     @Published public private(set) var clash: Clash?
     @Published public private(set) var failure: String?
@@ -41,6 +42,13 @@ public final class NotesStore: ObservableObject {
                 Task { [weak self] in
                     do {
                         for try await notes in opened.notes { self?.notes = notes }
+                    } catch {
+                        self?.failure = error.localizedDescription
+                    }
+                },
+                Task { [weak self] in
+                    do {
+                        for try await unsent in opened.unsent { self?.unsent = unsent }
                     } catch {
                         self?.failure = error.localizedDescription
                     }

@@ -37,6 +37,7 @@ struct NotebookTests {
 
         tablet.setOnline(false)
         try await tablet.write(id, NoteText(title: "Groceries", body: "milk\nbread"))
+        for try await unsent in tablet.unsent where unsent == [id] { break }
         for await status in tablet.status where status.pendingRows == 1 {
             #expect(status.words == "Offline · 1 to send")
             #expect(status.lamp == .offline)
@@ -47,7 +48,8 @@ struct NotebookTests {
 
         tablet.setOnline(true)
         let merged = "milk\napples\n\nmilk\nbread"
-        _ = try await tablet.first { $0.first?.body == merged && $0.first?.unsent == false }
+        _ = try await tablet.first { $0.first?.body == merged }
+        for try await unsent in tablet.unsent where unsent.isEmpty { break }
         let settled = try await phone.first { $0.first?.body == merged }
         #expect(settled.first?.pinned == true)
         let asked = await clashes.all

@@ -29,7 +29,7 @@ class DemoServer(val url: String) {
 
     /** How many rows the server committed under a number. */
     fun rowsOfBundle(seq: Long): Int {
-        val answer = send("GET", "/sync/pull?after_bundle_seq=${seq - 1}&max_bundles=1", "", "a device that only looks")
+        val answer = send("GET", "/sync/pull?after_bundle_seq=${seq - 1}&max_bundles=1", "", "a-device-that-only-looks")
         return Regex("\"op\"").findAll(answer).count()
     }
 

@@ -111,9 +111,9 @@ private class Walk(private val server: DemoServer, private val example: Path, pr
     private suspend fun theWayBack() {
         val database = Rowtide.openDatabase(path)
         check(database.uninstallSync())
-        val names = database.query("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").map { it.string(0) }
+        val names = database.query(APP_TABLES).map { it.string(0) }
         database.shutDown()
-        check(names == listOf("note", "person", "setting"))
+        check(names == listOf("note", "person", "setting")) { names }
         say("Uninstalled: the tables are $names, as if nobody had ever synchronised them.")
     }
 
@@ -135,6 +135,8 @@ private class Walk(private val server: DemoServer, private val example: Path, pr
     private fun say(line: String) = println(line)
 
     private companion object {
+        const val APP_TABLES =
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
         const val LEFT_OF_OVERSQLITE =
             "SELECT count(*) FROM sqlite_schema WHERE name LIKE '\\_sync\\_%' ESCAPE '\\' OR name LIKE 'trg\\_%' ESCAPE '\\'"
     }

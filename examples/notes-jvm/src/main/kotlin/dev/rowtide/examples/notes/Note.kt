@@ -19,15 +19,18 @@ data class Note(
     val unsent: Boolean,
 )
 
-/** Pinned notes first, the newest first among them. Which rows are unsent is a view of Rowtide. */
+/** Pinned notes first, the newest first among them. */
 internal const val ALL_NOTES = """
     SELECT n.id, n.title, n.body, n.pinned, n.updated,
-           (SELECT group_concat(name, ' ') FROM (SELECT name FROM tags WHERE note_id = n.id ORDER BY name)) AS tags,
-           EXISTS (SELECT 1 FROM _rowtide_row_status AS s
-                   WHERE (s.table_name, s.key) = ('notes', n.id)
-                      OR (s.table_name = 'tags' AND s.key LIKE n.id || '/%')) AS unsent
+           (SELECT group_concat(name, ' ') FROM (SELECT name FROM tags WHERE note_id = n.id ORDER BY name)) AS tags
     FROM notes AS n
     ORDER BY n.pinned DESC, n.updated DESC, n.id"""
+
+/** Keys of the notes that the server does not have as they are here, or whose tags it does not have: a view of Rowtide. */
+internal const val UNSENT_NOTES = """
+    SELECT key FROM _rowtide_row_status WHERE table_name = 'notes'
+    UNION
+    SELECT substr(key, 1, instr(key, '/') - 1) FROM _rowtide_row_status WHERE table_name = 'tags'"""
 
 /** Reads a row of [ALL_NOTES]. */
 internal fun note(row: Row): Note = Note(
@@ -37,5 +40,5 @@ internal fun note(row: Row): Note = Note(
     pinned = row.boolean("pinned"),
     tags = row.stringOrNull("tags")?.split(' ').orEmpty(),
     updatedMs = row.long("updated"),
-    unsent = row.boolean("unsent"),
+    unsent = false,
 )

@@ -9,17 +9,25 @@ import dev.rowtide.RowtideException
 import dev.rowtide.Status
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.combine
+import kotlinx.coroutines.flow.distinctUntilChanged
+import kotlinx.coroutines.flow.map
 import java.nio.file.Path
 import java.util.UUID
 import kotlin.time.Duration.Companion.seconds
 
 /** The notes of one device: everything that the app does with its database. It knows nothing of windows. */
 class Notebook private constructor(private val client: RowtideClient) {
-    /** All notes: at once, and again whenever they change, whoever changed them. */
-    val notes: Flow<List<Note>> = client.observe("notes", "tags") { query(ALL_NOTES).map(::note) }
-
     /** Where sync stands: at once, and again after every change. */
     val status: Flow<Status> = client.statusChanges
+
+    /** All notes: at once, and again whenever they change, whoever changed them, or are sent. */
+    val notes: Flow<List<Note>> = client.observe("notes", "tags") { query(ALL_NOTES).map(::note) }
+        .combine(unsent()) { notes, unsent -> notes.map { it.copy(unsent = it.id in unsent) } }
+
+    /** That a row was sent changes the status and no table. */
+    private fun unsent(): Flow<Set<String>> =
+        status.map { client.query(UNSENT_NOTES).map { it.string(0) }.toSet() }.distinctUntilChanged()
 
     /**
      * Signs in, and syncs by itself from then on. Needs the network once for each user; where there is none, it keeps

@@ -31,7 +31,7 @@ internal interface EditorActions {
 
 /**
  * The note on the right. What is typed is saved when the typing pauses. A change that comes from elsewhere is shown at
- * once, unless there is typing that is not saved yet: then the two meet in the database, as a conflict if need be.
+ * once, unless there is typing that is not saved yet: that is saved on top of it.
  */
 internal class Editor(private val actions: EditorActions) : JPanel(BorderLayout()) {
     private val title = JTextField().scaled(21f, Font.BOLD) as JTextField
