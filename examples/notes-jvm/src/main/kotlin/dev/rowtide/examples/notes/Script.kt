@@ -57,7 +57,7 @@ suspend fun runScript(server: String, folder: Path) {
 private const val MERGED = "milk\napples\n\nmilk\nbread"
 
 private suspend fun device(name: String, server: String, folder: Path, chooser: Chooser): Notebook =
-    Notebook.open(folder.resolve(name).createDirectories(), server, "ada", chooser)
+    openNotebook(folder.resolve(name).createDirectories(), server, "ada", chooser)
 
 /** Waits for the first state of the notes that fulfils a condition. The time is there to end a broken run only. */
 internal suspend fun Notebook.waitFor(what: String, condition: (List<Note>) -> Boolean) {

@@ -4,6 +4,7 @@ import dev.rowtide.examples.notes.Note
 import dev.rowtide.examples.notes.Text
 import java.awt.BorderLayout
 import java.awt.Font
+import java.awt.Insets
 import javax.swing.BorderFactory
 import javax.swing.Box
 import javax.swing.BoxLayout
@@ -56,6 +57,7 @@ internal class Editor(private val actions: EditorActions) : JPanel(BorderLayout(
         body.lineWrap = true
         body.wrapStyleWord = true
         body.isOpaque = false
+        body.margin = Insets(0, 0, 0, 0)
         for (text in listOf(title, body)) text.onEdit { typed.restart() }
         tags.addActionListener { saveTags() }
         pin.addActionListener { shown?.let { actions.pin(it.id, pin.isSelected) } }

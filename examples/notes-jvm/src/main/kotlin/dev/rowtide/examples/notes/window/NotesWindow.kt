@@ -3,6 +3,7 @@ package dev.rowtide.examples.notes.window
 import dev.rowtide.RowtideException
 import dev.rowtide.examples.notes.Notebook
 import dev.rowtide.examples.notes.Text
+import dev.rowtide.examples.notes.openNotebook
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
@@ -70,7 +71,7 @@ internal class NotesWindow(private val device: String) :
         isVisible = true
         scope.launch {
             try {
-                show(Notebook.open(folder, server, user, conflict), user)
+                show(openNotebook(folder, server, user, conflict), user)
             } catch (failure: RowtideException) {
                 JOptionPane.showMessageDialog(this@NotesWindow, failure.message, device, JOptionPane.ERROR_MESSAGE)
                 end()

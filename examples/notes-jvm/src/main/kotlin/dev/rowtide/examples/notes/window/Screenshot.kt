@@ -1,8 +1,9 @@
 package dev.rowtide.examples.notes.window
 
+import dev.rowtide.examples.notes.Lamp
 import dev.rowtide.examples.notes.Notebook
 import dev.rowtide.examples.notes.lamp
-import dev.rowtide.examples.notes.Lamp
+import dev.rowtide.examples.notes.openNotebook
 import dev.rowtide.examples.notes.waitFor
 import dev.rowtide.examples.notes.waitUntilSent
 import kotlinx.coroutines.Dispatchers
@@ -58,7 +59,7 @@ internal suspend fun takeScreenshot(server: String, folder: Path, file: Path) {
 
 private suspend fun opened(device: String, server: String, folder: Path): Pair<Notebook, NotesWindow> {
     val window = withContext(Dispatchers.Swing) { NotesWindow(device) }
-    val notebook = Notebook.open(folder.resolve(device).createDirectories(), server, "ada", window.conflict)
+    val notebook = openNotebook(folder.resolve(device).createDirectories(), server, "ada", window.conflict)
     withContext(Dispatchers.Swing) {
         window.setSize(640, 460)
         window.show(notebook, "ada")
@@ -79,7 +80,7 @@ private fun sideBySide(vararg windows: NotesWindow): BufferedImage {
     var x = gap
     for (window in windows) {
         canvas.color = Color(0, 0, 0, 28)
-        for (spread in 1..4) canvas.drawRect(x - spread, gap - spread + 2, window.width + 2 * spread, window.height + 2 * spread)
+        for (by in 1..4) canvas.drawRect(x - by, gap - by + 2, window.width + 2 * by, window.height + 2 * by)
         window.printAll(canvas.create(x, gap, window.width, window.height) as Graphics2D)
         x += window.width + gap
     }

@@ -1,9 +1,9 @@
 package dev.rowtide.examples.notes
 
-import dev.rowtide.Connectivity
+import dev.rowtide.ClientBuilder
 import dev.rowtide.ConflictPolicy
+import dev.rowtide.Connectivity
 import dev.rowtide.Outcome
-import dev.rowtide.Rowtide
 import dev.rowtide.RowtideClient
 import dev.rowtide.RowtideException
 import dev.rowtide.Status
@@ -12,12 +12,11 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.combine
 import kotlinx.coroutines.flow.distinctUntilChanged
 import kotlinx.coroutines.flow.map
-import java.nio.file.Path
 import java.util.UUID
 import kotlin.time.Duration.Companion.seconds
 
 /** The notes of one device: everything that the app does with its database. It knows nothing of windows. */
-class Notebook private constructor(private val client: RowtideClient) {
+class Notebook(private val client: RowtideClient) {
     /** Where sync stands: at once, and again after every change. */
     val status: Flow<Status> = client.statusChanges
 
@@ -30,8 +29,8 @@ class Notebook private constructor(private val client: RowtideClient) {
         status.map { client.query(UNSENT_NOTES).map { it.string(0) }.toSet() }.distinctUntilChanged()
 
     /**
-     * Signs in, and syncs by itself from then on. Needs the network once for each user; where there is none, it keeps
-     * trying. Notes can be read and written all the while.
+     * Signs in. Needs the network once for each user; where there is none, it keeps trying. Notes can be read and written
+     * all the while.
      */
     suspend fun signIn(user: String) {
         while (true) {
@@ -43,8 +42,10 @@ class Notebook private constructor(private val client: RowtideClient) {
             }
             delay(wait)
         }
-        client.start()
     }
+
+    /** Syncs by itself from now on. */
+    fun start(): Unit = client.start()
 
     /** Writes a new note, and answers its key. It is durable when this returns, with or without a network. */
     suspend fun add(title: String, body: String = ""): String {
@@ -87,31 +88,24 @@ class Notebook private constructor(private val client: RowtideClient) {
     /** Closes the database, when what runs has ended. */
     suspend fun close(): Unit = client.shutDown()
 
-    companion object {
-        /**
-         * Opens or creates the database in a folder.
-         *
-         * @param chooser decides between two texts of one note
-         */
-        suspend fun open(folder: Path, server: String, user: String, chooser: Chooser): Notebook {
-            val client = Rowtide.open(folder.resolve("notes.db").toString()) {
-                server(server, schema = "business")
-                table("notes") {
-                    key("id")
-                    policy = ConflictPolicy.Callback
-                    // What both sides began with, so that a column that only one side changed is no conflict.
-                    keepBase()
-                }
-                table("tags") { key("id") }
-                prepare { executeScript(SCHEMA) }
-                tokens(DemoSignIn(server, user))
-                resolver(NoteConflicts(chooser))
-            }
-            return Notebook(client)
-        }
+    private fun now() = System.currentTimeMillis()
+}
 
-        private val SCHEMA: String = Notebook::class.java.getResource("/schema.sql")!!.readText()
-
-        private fun now() = System.currentTimeMillis()
+/**
+ * Configures a client for the notes.
+ *
+ * @param schema the text of `schema.sql`
+ * @param chooser decides between two texts of one note
+ */
+fun ClientBuilder.notes(server: String, schema: String, chooser: Chooser) {
+    server(server, schema = "business")
+    table("notes") {
+        key("id")
+        policy = ConflictPolicy.Callback
+        // What both sides began with, so that a column that only one side changed is no conflict.
+        keepBase()
     }
+    table("tags") { key("id") }
+    prepare { executeScript(schema) }
+    resolver(NoteConflicts(chooser))
 }
