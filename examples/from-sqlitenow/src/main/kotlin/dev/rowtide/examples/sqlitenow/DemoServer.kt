@@ -37,7 +37,11 @@ class DemoServer(val url: String) {
         val request = HttpRequest.newBuilder(URI(url + path))
             .header("Content-Type", "application/json")
             .method(method, HttpRequest.BodyPublishers.ofString(body))
-        if (source != null) request.header("Authorization", "Bearer ${token("ada")}").header("Oversync-Source-ID", source)
+        if (source !=
+            null
+        ) {
+            request.header("Authorization", "Bearer ${token("ada")}").header("Oversync-Source-ID", source)
+        }
         val answer = http.send(request.build(), HttpResponse.BodyHandlers.ofString())
         check(answer.statusCode() in 200..299) { "$method $path answered ${answer.statusCode()}: ${answer.body()}" }
         return answer.body()

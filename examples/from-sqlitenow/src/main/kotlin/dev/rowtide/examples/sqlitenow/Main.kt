@@ -71,10 +71,8 @@ private class Walk(private val server: DemoServer, private val example: Path, pr
         check(client.query("SELECT value FROM setting").single().string(0) == "dark")
         val source = client.sourceInfo().sourceId
         client.shutDown()
-        say(
-            "Opened by Rowtide: user ${status.user}, bundle ${status.checkpoint}, ${status.pendingRows} rows to send; " +
-                "no _sync_ table and no trg_ trigger is left.",
-        )
+        val found = "user ${status.user}, bundle ${status.checkpoint}, ${status.pendingRows} rows to send"
+        say("Opened by Rowtide: $found; no _sync_ table and no trg_ trigger is left.")
         return source
     }
 

@@ -42,8 +42,10 @@ private fun parse(arguments: Array<String>): Map<String, String> {
         val name = left.removeFirst()
         when (name) {
             "--script" -> options["script"] = ""
+
             "--server", "--device", "--folder", "--user", "--screenshot" ->
                 options[name.drop(2)] = left.removeFirstOrNull() ?: fail("$name needs a value")
+
             else -> fail("there is no option $name")
         }
     }

@@ -41,6 +41,7 @@ internal class NotesWindow(private val device: String) :
     JFrame(device),
     EditorActions {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Swing)
+
     /** Changes are made in the order of the clicks, and all of them before the end. */
     private val turn = Mutex()
     private var notebook: Notebook? = null

@@ -101,9 +101,15 @@ private fun NoteEditor(note: Note, model: NotesModel, close: () -> Unit) {
     }
     Column(Modifier.padding(16.dp), verticalArrangement = Arrangement.spacedBy(8.dp)) {
         Row {
-            TextButton(onClick = { save(); close() }) { Text("Back") }
+            TextButton(onClick = {
+                save()
+                close()
+            }) { Text("Back") }
             TextButton(onClick = { model.pin(note.id, !note.pinned) }) { Text(if (note.pinned) "Unpin" else "Pin") }
-            TextButton(onClick = { model.delete(note.id); close() }) { Text("Delete") }
+            TextButton(onClick = {
+                model.delete(note.id)
+                close()
+            }) { Text("Delete") }
         }
         OutlinedTextField(title, { title = it }, Modifier.fillMaxWidth(), label = { Text("Title") }, singleLine = true)
         OutlinedTextField(tags, { tags = it }, Modifier.fillMaxWidth(), label = { Text("Tags") }, singleLine = true)
