@@ -12,7 +12,8 @@ RULES = "proguard.txt"
 
 
 def manifest(package):
-    """AndroidManifest.xml of a library. Syncing needs the network."""
+    """AndroidManifest.xml of a library that has none of its own. `package` is the Android package of its resources, of
+    which it has none. Syncing needs the network."""
     return f"""<?xml version="1.0" encoding="utf-8"?>
 <manifest xmlns:android="http://schemas.android.com/apk/res/android" package="{package}">
     <uses-sdk android:minSdkVersion="{MINIMUM_API}" />
@@ -31,15 +32,15 @@ coreLibraryDesugaringEnabled=false
 """
 
 
-def write(package, jar, rules, libraries):
+def write(manifest, jar, rules, libraries):
     """The bytes of an AAR.
 
-    `package` is the Android package of its resources, of which it has none; `jar` the bytes of a jar whose classes and
-    resources go in, without the libraries for desktops; `rules` the R8 rules for apps; `libraries` maps an ABI to the
-    name and bytes of the library for it, and each is checked.
+    `manifest` is its AndroidManifest.xml; `jar` the bytes of a jar whose classes and resources go in, without the libraries
+    for desktops; `rules` the R8 rules for apps; `libraries` maps an ABI to the name and bytes of the library for it, and
+    each is checked.
     """
     files = {
-        "AndroidManifest.xml": manifest(package),
+        "AndroidManifest.xml": manifest,
         "R.txt": b"",
         RULES: rules,
         "META-INF/com/android/build/gradle/aar-metadata.properties": METADATA,
