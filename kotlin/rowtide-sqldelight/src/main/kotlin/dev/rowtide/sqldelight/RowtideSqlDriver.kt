@@ -62,6 +62,7 @@ public class RowtideSqlDriver @JvmOverloads constructor(
         if (schema != null) prepareTables(schema, callbacks)
     }
 
+    /** Runs a query, and gives its rows to the mapper one after the other, a page in memory at a time. */
     override fun <R> executeQuery(
         identifier: Int?,
         sql: String,
@@ -70,6 +71,7 @@ public class RowtideSqlDriver @JvmOverloads constructor(
         binders: (SqlPreparedStatement.() -> Unit)?,
     ): QueryResult<R> = prepare(sql, binders).use { mapper(StatementCursor(it)) }
 
+    /** Runs a statement that writes. Answers the number of changed rows; durable on return, or with its transaction. */
     override fun execute(
         identifier: Int?,
         sql: String,
@@ -77,6 +79,7 @@ public class RowtideSqlDriver @JvmOverloads constructor(
         binders: (SqlPreparedStatement.() -> Unit)?,
     ): QueryResult<Long> = QueryResult.Value(prepare(sql, binders).use { it.execute() })
 
+    /** Begins a transaction of this thread, or a nested one, which is rolled back with the one around it. */
     override fun newTransaction(): QueryResult<Transacter.Transaction> {
         val enclosing = transaction.get()
         if (enclosing == null) connection().execute("BEGIN IMMEDIATE")
@@ -85,14 +88,18 @@ public class RowtideSqlDriver @JvmOverloads constructor(
         return QueryResult.Value(begun)
     }
 
+    /** The innermost transaction of this thread. */
     override fun currentTransaction(): Transacter.Transaction? = transaction.get()
 
+    /** Tells a listener from now on when one of the tables changed; [follow] adds what comes by sync. */
     override fun addListener(vararg queryKeys: String, listener: Query.Listener): Unit =
         listeners.add(queryKeys, listener)
 
+    /** Tells a listener no more. */
     override fun removeListener(vararg queryKeys: String, listener: Query.Listener): Unit =
         listeners.remove(queryKeys, listener)
 
+    /** Tells the listeners of these tables that they changed. */
     override fun notifyListeners(vararg queryKeys: String): Unit = listeners.notify(queryKeys.asList())
 
     /**
