@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response as Reply};
-use futures_util::stream;
+use futures_util::{FutureExt, StreamExt, stream};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -119,6 +119,8 @@ fn headers(parts: &Parts) -> Vec<(&'static str, String)> {
 /// Promises the whole body, sends half of it, and breaks off.
 fn cut(body: &[u8], mut head: Reply) -> Reply {
     let half = Ok(body[..body.len() / 2].to_vec());
+    // hyper sends what it has while it waits for more, and drops it where an error comes at once.
+    let broken = tokio::task::yield_now().map(|()| Err(Broken));
     head.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    head.map(|_| Body::from_stream(stream::iter([half, Err(Broken)])))
+    head.map(|_| Body::from_stream(stream::iter([half]).chain(stream::once(broken))))
 }
