@@ -23,7 +23,7 @@ private class Times(
 private fun median(values: DoubleArray): Double = values.sorted()[values.size / 2]
 
 /** Reads the same rows in every way, one after the other in each round, so that all see the same weather. */
-fun main(arguments: Array<String>) {
+public fun main(arguments: Array<String>) {
     val folder = Files.createTempDirectory("rowtide-bench")
     val query = RowtideQuery(folder)
     val peers = listOf(Times(AndroidxDriver.bundled(folder), null), Times(SqliteJdbc(folder), null))
