@@ -74,6 +74,11 @@ impl Error {
         }
     }
 
+    /// What a stopped operation ends with.
+    pub(crate) fn cancelled() -> Self {
+        Self::new(ErrorKind::Cancelled, "the operation was cancelled; what was done is durable")
+    }
+
     pub(crate) fn with_source(
         kind: ErrorKind,
         message: impl Into<String>,

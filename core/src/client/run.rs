@@ -4,7 +4,7 @@ use super::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Activity, Budget, Health, Outcome, Report};
 use crate::storage::attachment;
-use crate::sync::{Engine, Stop, cancelled};
+use crate::sync::{Engine, Stop};
 use crate::transport::api::Traffic;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -102,7 +102,10 @@ impl RunningOperation {
     /// # Errors
     /// As the client's method of its name; [`ErrorKind::Cancelled`] after [`cancel`](Self::cancel).
     pub async fn wait(&self) -> Result<Report> {
-        self.left.run_until_cancelled(self.run.result.clone()).await.unwrap_or_else(|| Err(cancelled()))
+        self.left
+            .run_until_cancelled(self.run.result.clone())
+            .await
+            .unwrap_or_else(|| Err(Error::cancelled()))
     }
 
     /// Stops it between two durable steps, requests and waits at once; the next operation goes on from there. A run
@@ -148,7 +151,7 @@ impl Shared {
                 // The next caller wants what is written from now on, too.
                 *shared.queued() = None;
             }
-            let Some(_turn) = turn else { return Err(cancelled()) };
+            let Some(_turn) = turn else { return Err(Error::cancelled()) };
             shared.run(&operation, &stopped).await
         });
         Run { result: async move { task.await.map_err(|_| ended_abnormally())? }.boxed().shared(), stop }

@@ -16,4 +16,4 @@ mod stop;
 
 pub use conflict::{Decision, Resolver, ResolverError, RowConflict, RowValues};
 pub(crate) use engine::Engine;
-pub(crate) use stop::{Stop, cancelled};
+pub(crate) use stop::Stop;

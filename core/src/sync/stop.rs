@@ -36,11 +36,6 @@ impl Stop {
     }
 }
 
-/// What a stopped operation ends with.
-pub(crate) fn cancelled() -> Error {
-    Error::new(ErrorKind::Cancelled, "the operation was cancelled; what was done is durable")
-}
-
 /// The bounds of the operation that runs.
 #[derive(Debug, Default)]
 pub(super) struct Bounds(Mutex<Running>);
@@ -94,7 +89,7 @@ impl Engine {
         let (now_ms, bytes) = (self.now_ms(), self.bytes_so_far());
         let mut running = self.bounds.lock();
         if running.token.is_cancelled() {
-            return Err(cancelled());
+            return Err(Error::cancelled());
         }
         running.spent |= running.until_ms.is_some_and(|until| now_ms >= until);
         running.spent |= running.until_bytes.is_some_and(|until| bytes >= until);

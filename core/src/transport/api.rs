@@ -141,9 +141,7 @@ impl Api {
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         let token = self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        token.run_until_cancelled(work).await.ok_or_else(|| {
-            Error::new(ErrorKind::Cancelled, "the operation was cancelled; what was done is durable")
-        })
+        token.run_until_cancelled(work).await.ok_or_else(Error::cancelled)
     }
 
     /// Asks the host for a token anew with the next request.
