@@ -2,11 +2,11 @@
 
 use crate::error::{CallbackError, RowtideError};
 use crate::host::Hosted;
+use crate::reply::Waiting;
 use crate::values::RowValues;
 use async_trait::async_trait;
 use rowtide::ResolverError;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::oneshot;
+use std::sync::Arc;
 
 /// A local change and the server's row that it meets.
 #[derive(Debug, Clone, uniffi::Record)]
@@ -54,29 +54,20 @@ type Answer = Result<Vec<rowtide::Decision>, ResolverError>;
 /// Takes the decisions of one round. The first answer counts; a reply that is dropped without counts as failed.
 #[derive(Debug, uniffi::Object)]
 pub struct ResolverReply {
-    waiting: Mutex<Option<oneshot::Sender<Answer>>>,
+    waiting: Waiting<Answer>,
 }
 
 #[uniffi::export]
 impl ResolverReply {
     /// Decides: one decision for each conflict, in their order.
     pub fn decide(&self, decisions: Vec<Decision>) {
-        self.answer(decisions.into_iter().map(core_decision).collect());
+        self.waiting.answer(decisions.into_iter().map(core_decision).collect());
     }
 
     /// No decision can be made now: the operation ends with `Undecided` and the rows stay pending. Say why without row
     /// contents.
     pub fn fail(&self, reason: String) {
-        self.answer(Err(ResolverError(reason)));
-    }
-}
-
-impl ResolverReply {
-    fn answer(&self, answer: Answer) {
-        if let Some(waiting) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // An operation that was cancelled waits no more.
-            let _ = waiting.send(answer);
-        }
+        self.waiting.answer(Err(ResolverError(reason)));
     }
 }
 
@@ -106,11 +97,11 @@ impl rowtide::Resolver for HostResolver {
                 server: conflict.server.map(RowValues::from),
             })
             .collect();
-        let (waiting, answer) = oneshot::channel();
-        let reply = Arc::new(ResolverReply { waiting: Mutex::new(Some(waiting)) });
+        let (waiting, answer) = Waiting::new();
+        let reply = Arc::new(ResolverReply { waiting });
         self.0.post(move |resolver| {
             if let Err(CallbackError::Failed { reason }) = resolver.resolve(conflicts, reply.clone()) {
-                reply.answer(Err(ResolverError(reason)));
+                reply.waiting.answer(Err(ResolverError(reason)));
             }
         });
         answer.await.unwrap_or_else(|_| Err(ResolverError("the resolver gave no answer".into())))

@@ -17,6 +17,7 @@ mod inbox;
 mod log;
 mod observe;
 mod operation;
+mod reply;
 mod report;
 mod runtime;
 mod schema_file;

@@ -7,7 +7,7 @@ use ::log::{LevelFilter, Log, Metadata, Record};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-/// Lines that wait for a slow sink at most; further ones are counted and left out.
+/// Lines that wait for a slow sink at most; further ones are left out.
 const WAITING: i64 = 1_000;
 
 /// How much is logged: a level and those above it.

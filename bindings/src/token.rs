@@ -2,10 +2,10 @@
 
 use crate::error::CallbackError;
 use crate::host::Hosted;
+use crate::reply::Waiting;
 use async_trait::async_trait;
 use rowtide::TokenError;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::oneshot;
+use std::sync::Arc;
 
 /// Why a token is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
@@ -33,33 +33,24 @@ type Answer = Result<String, TokenError>;
 /// Takes the answer to one request of a token. The first one counts; one that is dropped without counts as denied.
 #[derive(Debug, uniffi::Object)]
 pub struct TokenReply {
-    waiting: Mutex<Option<oneshot::Sender<Answer>>>,
+    waiting: Waiting<Answer>,
 }
 
 #[uniffi::export]
 impl TokenReply {
     /// Gives the token.
     pub fn token(&self, token: String) {
-        self.answer(Ok(token));
+        self.waiting.answer(Ok(token));
     }
 
     /// The identity service cannot be reached: the operation ends with `Network`, to be tried again later.
     pub fn offline(&self, reason: String) {
-        self.answer(Err(TokenError::Offline(reason)));
+        self.waiting.answer(Err(TokenError::Offline(reason)));
     }
 
     /// The user has to sign in again: the operation ends with `Authentication`. Say why without secrets.
     pub fn denied(&self, reason: String) {
-        self.answer(Err(TokenError::Denied(reason)));
-    }
-}
-
-impl TokenReply {
-    fn answer(&self, answer: Answer) {
-        if let Some(waiting) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // An operation that was cancelled waits no more.
-            let _ = waiting.send(answer);
-        }
+        self.waiting.answer(Err(TokenError::Denied(reason)));
     }
 }
 
@@ -73,11 +64,11 @@ impl rowtide::TokenProvider for HostTokens {
             rowtide::TokenReason::Expiring => TokenReason::Expiring,
             rowtide::TokenReason::Rejected => TokenReason::Rejected,
         };
-        let (waiting, answer) = oneshot::channel();
-        let reply = Arc::new(TokenReply { waiting: Mutex::new(Some(waiting)) });
+        let (waiting, answer) = Waiting::new();
+        let reply = Arc::new(TokenReply { waiting });
         self.0.post(move |provider| {
             if let Err(CallbackError::Failed { reason }) = provider.request_token(reason, reply.clone()) {
-                reply.answer(Err(TokenError::Denied(format!("the token provider failed: {reason}"))));
+                reply.waiting.answer(Err(TokenError::Denied(format!("the token provider failed: {reason}"))));
             }
         });
         answer.await.unwrap_or_else(|_| Err(TokenError::Denied("the token provider gave no answer".into())))
