@@ -43,6 +43,10 @@ async fn database(folder: &TempDir) -> Arc<Database> {
 async fn client(database: &Database, tokens: Option<Arc<dyn TokenProvider>>) -> Arc<Client> {
     // Bound and given back: nobody listens there.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    database.connect(config(format!("http://127.0.0.1:{port}")), tokens, None).await.unwrap()
+}
+
+fn config(url: String) -> ClientConfig {
     let table = SyncTable {
         name: "notes".to_owned(),
         key: "id".to_owned(),
@@ -50,8 +54,8 @@ async fn client(database: &Database, tokens: Option<Arc<dyn TokenProvider>>) -> 
         rules: Vec::new(),
         keep_base: false,
     };
-    let config = ClientConfig {
-        url: format!("http://127.0.0.1:{port}"),
+    ClientConfig {
+        url,
         schema: "business".to_owned(),
         tables: vec![table],
         anonymous_rows: AnonymousRows::Keep,
@@ -59,8 +63,7 @@ async fn client(database: &Database, tokens: Option<Arc<dyn TokenProvider>>) -> 
         installation: None,
         limits: default_transfer_limits(),
         extra_roots: Vec::new(),
-    };
-    database.connect(config, tokens, None).await.unwrap()
+    }
 }
 
 /// Hands on what it hears, from the thread that it is called on.
@@ -210,4 +213,15 @@ fn blocking_calls_serve_a_driver_up_to_a_query_of_many_pages() {
     assert!(matches!(rest.clone().next_blocking(), Err(RowtideError::Configuration { .. })));
     drop(rest);
     database.close_blocking().unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_ascii_is_refused_with_the_way_to_write_it() {
+    let folder = TempDir::new().unwrap();
+    let database = database(&folder).await;
+    let config = config("https://bücher.example".to_owned());
+    let Err(RowtideError::Configuration { reason }) = database.connect(config, None, None).await else {
+        panic!("the host was accepted");
+    };
+    assert!(reason.contains("bücher") && reason.contains("xn--"), "{reason}");
 }

@@ -81,7 +81,9 @@ impl Config {
     /// `url` is not an `http` or `https` URL.
     pub fn new(path: impl Into<PathBuf>, url: &str, schema: impl Into<String>) -> Result<Self> {
         let parsed = Url::parse(url).map_err(|error| {
-            Error::new(ErrorKind::Configuration, format!("url {url:?} is not a URL: {error}"))
+            // Apps' packages know no Unicode in names of hosts (docs/adr/0007).
+            let mend = if error == url::ParseError::IdnaError { ": write its host in ASCII (xn--...)" } else { "" };
+            Error::new(ErrorKind::Configuration, format!("url {url:?} is not a URL: {error}{mend}"))
         })?;
         if !matches!(parsed.scheme(), "http" | "https") {
             let text = format!("url {url:?} must begin with http:// or https://");
