@@ -53,25 +53,6 @@ async fn more_queries_than_usual_are_read_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn a_query_that_is_not_read_on_ends_and_says_so() {
-    let device = device_with_notes(100).await;
-    let paging = Paging { idle: Duration::ZERO, ..SMALL };
-    let database = device.client().database();
-    let mut pages = database.query_pages("SELECT id FROM notes", vec![], paging).await.unwrap();
-    assert!(pages.next().await.unwrap().is_some(), "the first page is there already");
-    let error = loop {
-        match pages.next().await {
-            Err(error) => break error,
-            // A request may come in the very moment in which the reader looks for one.
-            Ok(Some(_)) => {}
-            Ok(None) => pages = database.query_pages("SELECT id FROM notes", vec![], paging).await.unwrap(),
-        }
-    };
-    assert_eq!(error.kind(), ErrorKind::Database);
-    assert!(error.to_string().contains("was not read on for 0 ms"), "{error}");
-}
-
-#[tokio::test]
 async fn a_transaction_reads_pages_of_what_it_wrote_and_goes_on() {
     let device = device_with_notes(0).await;
     let transaction = device.client().transaction(Duration::from_secs(600)).await.unwrap();

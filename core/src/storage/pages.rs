@@ -179,3 +179,27 @@ fn cell(value: ValueRef<'_>) -> Result<Cell<'_>> {
         ValueRef::Blob(bytes) => Cell::Blob(bytes),
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_query_that_is_not_read_on_ends_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::open(&folder.path().join("app.db")).await.unwrap());
+        let sql = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 100) SELECT i FROM n";
+        let paging = Paging { bytes: 200, idle: Duration::ZERO };
+        let mut pages = Pages::open(database, sql.to_owned(), vec![], paging).await.unwrap();
+        assert!(pages.next().await.unwrap().is_some(), "the first page is there already");
+
+        // A reader does one thing after another: once it has come to this, it waits for no request any more.
+        let (ended, has_ended) = oneshot::channel();
+        let reader = &pages.rest.as_ref().unwrap()._reader;
+        reader.worker().post(move |_| ended.send(()).unwrap()).unwrap();
+        has_ended.await.unwrap();
+        let error = pages.next().await.unwrap_err();
+        assert!(matches!(error, StorageError::QueryExpired(0)), "{error}");
+    }
+}
