@@ -32,6 +32,14 @@ async fn a_transaction_is_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_commit_reaches_the_disk_before_it_is_acknowledged() {
+    let device = device().await;
+    let transaction = device.client().transaction(LONG).await.unwrap();
+    let level = transaction.query("PRAGMA synchronous", vec![]).await.unwrap();
+    assert_eq!(level.rows, [[SqlValue::Integer(2)]], "2 is FULL: with a WAL it is flushed at every commit");
+}
+
+#[tokio::test]
 async fn a_transaction_past_its_deadline_is_rolled_back_and_says_so() {
     let device = device().await;
     let transaction = device.client().transaction(Duration::ZERO).await.unwrap();
