@@ -40,6 +40,7 @@ impl World {
         };
         let left = u64::try_from(until_ms - self.clock.now_ms()).unwrap_or(0);
         tokio::select! {
+            biased;
             _ = seen.changed() => {}
             () = self.clock.sleep(Duration::from_millis(left)) => {}
         }

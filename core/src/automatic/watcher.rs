@@ -113,6 +113,7 @@ async fn follow(world: &World, mut stream: WatchStream) -> bool {
             break;
         };
         tokio::select! {
+            biased;
             next = stream.next() => match next {
                 Ok(Some(seq)) => {
                     newest = newest.max(seq);

@@ -144,6 +144,7 @@ impl Shared {
         let task = tokio::spawn(async move {
             let turn = shared.operation.clone().lock_owned();
             let turn = tokio::select! {
+                biased;
                 turn = turn => Some(turn),
                 () = stopped.wanted() => None,
             };

@@ -15,7 +15,7 @@ use crate::protocol::payload::ExtraMembers;
 use crate::protocol::value::SqlValue;
 use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
 use rusqlite::{ErrorCode, Transaction};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// What becomes of a dirty row that an incoming row meets.
@@ -92,8 +92,8 @@ pub(crate) struct Applier<'a> {
     /// Rows that gave up a unique value and wait for their new one.
     pub(super) parked: Vec<(TableId, SqlValue)>,
     /// Rows that SQLite changed on its own while the server's rows were written (cascades), by table and wire key,
-    /// unless the server's rows say the same later in the bundle.
-    pub(super) side_effects: HashMap<(TableId, String), SqlValue>,
+    /// unless the server's rows say the same later in the bundle. In order, so that the same rows are uploaded alike.
+    pub(super) side_effects: BTreeMap<(TableId, String), SqlValue>,
     /// Whether a table has triggers of the app, which may write to other managed rows.
     pub(super) app_triggers: HashMap<TableId, bool>,
     /// Rows of the server that left their tables together with a refused one.
@@ -127,7 +127,7 @@ impl<'a> Applier<'a> {
             now_ms,
             unique_columns: HashMap::new(),
             parked: Vec::new(),
-            side_effects: HashMap::new(),
+            side_effects: BTreeMap::new(),
             app_triggers: HashMap::new(),
             stale: Vec::new(),
             compare_equal: false,

@@ -48,6 +48,7 @@ pub(super) async fn watch(
                 Some(event) => Some(event),
                 None => {
                     tokio::select! {
+                        biased;
                         changed = events.changed() => changed.ok()?,
                         _ = running.wait_for(|running| !running) => return None,
                     }
