@@ -12,6 +12,8 @@ mod packed;
 pub mod protocol;
 mod report;
 pub mod schema;
+#[doc(hidden)]
+pub mod simulation;
 mod storage;
 mod sync;
 mod transport;

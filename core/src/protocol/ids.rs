@@ -47,6 +47,11 @@ impl From<BundleSeq> for RowVersion {
     }
 }
 
+/// Mints a random identifier: a UUID of version 4, lowercase and dashed.
+pub fn mint_uuid() -> String {
+    crate::simulation::uuid().unwrap_or_else(uuid::Uuid::new_v4).to_string()
+}
+
 /// Identity of one client database towards the server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -58,7 +63,7 @@ impl SourceId {
 
     /// Mints a new random identity (UUID version 4).
     pub fn mint() -> Self {
-        Self(uuid::Uuid::new_v4().to_string())
+        Self(mint_uuid())
     }
 
     /// Accepts an identity of one or more visible ASCII characters (`!` to `~`), the narrower rule of

@@ -1,9 +1,11 @@
 //! Which tables a commit changed, told after it, whoever wrote.
 
 use super::error::Result;
+use crate::simulation;
 use rusqlite::Connection;
 use rusqlite::hooks::{Action, AuthAction, AuthContext, Authorization};
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Tables that one or more commits changed.
@@ -76,12 +78,14 @@ impl ChangeFeed {
             lock(&hook.state).updated(action, table);
         }))?;
         let hook = feed.clone();
+        let file = PathBuf::from(connection.path().unwrap_or_default());
         connection.commit_hook(Some(move || {
             let mut state = lock(&hook.state);
             let open = std::mem::take(&mut state.open);
             state.committed.tables.extend(open.tables);
             state.committed.captured |= open.captured;
-            false
+            // An answer of true would roll back.
+            !simulation::may_commit(&file)
         }))?;
         let hook = feed.clone();
         connection.rollback_hook(Some(move || lock(&hook.state).open = Changed::default()))?;

@@ -1,86 +1,21 @@
-//! Connections and the threads that own them; the single-owner lock.
+//! The connections of a database; the single-owner lock.
 
 use super::changes::ChangeFeed;
 use super::commits;
 use super::error::{Result, StorageError};
 use super::readers::{Reader, Readers};
+use super::worker::Worker;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::fs::{File, OpenOptions};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 const WAL_BYTES_KEPT: i64 = 4 << 20;
 pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
 /// Prepared statements that a connection keeps.
 pub(super) const STATEMENTS: usize = 128;
-
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
-
-/// A connection on a thread of its own. Dropping it waits for running work, then closes the connection.
-#[derive(Debug)]
-pub(super) struct Worker {
-    jobs: Option<mpsc::Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) =
-            self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id())
-        {
-            // Jobs never panic past their own guard, so there is nothing to report.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Worker {
-    pub(super) fn spawn(name: &str, mut connection: Connection) -> Result<Self> {
-        let (jobs, queue) = mpsc::channel::<Job>();
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                while let Ok(job) = queue.recv() {
-                    job(&mut connection);
-                }
-            })
-            .map_err(|source| StorageError::File { path: "database thread".into(), source })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
-    }
-
-    async fn run<T, F>(&self, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
-    {
-        let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let result = catch_unwind(AssertUnwindSafe(|| work(connection)));
-            // Nobody waits any more: the work is done and durable all the same.
-            let _ = reply.send(result.unwrap_or(Err(StorageError::Panicked)));
-        });
-        self.send(job)?;
-        answer.await.map_err(|_| StorageError::Closed)?
-    }
-
-    /// Leaves work to the connection; it answers by itself.
-    pub(super) fn post(&self, work: impl FnOnce(&mut Connection) + Send + 'static) -> Result<()> {
-        self.send(Box::new(move |connection| {
-            // Whoever waits for an answer sees that none came.
-            let _ = catch_unwind(AssertUnwindSafe(|| work(connection)));
-        }))
-    }
-
-    fn send(&self, job: Job) -> Result<()> {
-        let jobs = self.jobs.as_ref().ok_or(StorageError::Closed)?;
-        jobs.send(job).map_err(|_| StorageError::Closed)
-    }
-}
 
 /// The app's database: one writer, a few readers, one owner.
 #[derive(Debug)]

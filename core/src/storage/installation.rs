@@ -4,7 +4,7 @@
 use super::error::{Result, StorageError};
 use super::operation::{self, OperationKind};
 use super::{attachment, outbox};
-use crate::protocol::ids::SourceId;
+use crate::protocol::ids::{SourceId, mint_uuid};
 use rusqlite::{Transaction, params};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub(crate) fn marker(path: &Path, host: Option<&str>) -> Result<Option<String>> 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let id = uuid::Uuid::new_v4().to_string();
+    let id = mint_uuid();
     std::fs::write(&file, &id).map_err(failed)?;
     Ok(Some(id))
 }

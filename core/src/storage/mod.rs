@@ -38,6 +38,7 @@ pub(crate) mod stage;
 pub(crate) mod triggers;
 pub(crate) mod uninstall;
 pub(crate) mod unique_values;
+mod worker;
 
 pub(crate) use connection::{ClientPlace, Database};
 pub(crate) use error::StorageError;

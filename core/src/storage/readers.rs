@@ -1,7 +1,8 @@
 //! Connections for reading, taken one at a time; more are opened while all are taken.
 
-use super::connection::{Database, Worker};
+use super::connection::Database;
 use super::error::{Result, StorageError};
+use super::worker::Worker;
 use rusqlite::{Connection, OpenFlags};
 use std::ops::Deref;
 use std::path::PathBuf;

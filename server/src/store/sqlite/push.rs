@@ -4,11 +4,10 @@ use super::Tables;
 use super::scope::{self, StoredScope};
 use crate::refusal::Refusal;
 use crate::store::{Call, Scope, StagedRow, StoreResult};
-use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId};
+use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId, mint_uuid};
 use rowtide::protocol::message::{CommittedBundle, PushSessionReply, PushSessionRequest};
 use rowtide::protocol::problem::ProblemCode;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use uuid::Uuid;
 
 /// What is known of a source.
 #[derive(Debug, Default)]
@@ -94,7 +93,7 @@ pub(super) fn create(
     for session in stale {
         drop_session(transaction, session)?;
     }
-    let push_id = Uuid::new_v4().to_string();
+    let push_id = mint_uuid();
     transaction.execute(
         "INSERT INTO push_sessions (push_id, scope_id, source_id, source_bundle_id, planned_row_count, lease_id,
                                     request_hash, expires_at)

@@ -2,11 +2,10 @@
 
 use crate::refusal::Refusal;
 use crate::store::{Call, Scope, StoreResult, StoreStatus};
-use rowtide::protocol::ids::BundleSeq;
+use rowtide::protocol::ids::{BundleSeq, mint_uuid};
 use rowtide::protocol::message::{ConnectResponse, Resolution};
 use rowtide::protocol::problem::ProblemCode;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use uuid::Uuid;
 
 /// The lease of a scope that is being initialised.
 #[derive(Debug, Clone)]
@@ -121,7 +120,7 @@ pub(super) fn connect(
         )?;
         return Ok(answer(Resolution::InitializeEmpty));
     }
-    let id = found.lease.map_or_else(|| Uuid::new_v4().to_string(), |lease| lease.id);
+    let id = found.lease.map_or_else(mint_uuid, |lease| lease.id);
     let expires_at = call.expires_at();
     transaction.execute(
         "UPDATE scopes SET lease_id = ?2, lease_source = ?3, lease_expires_at = ?4 WHERE scope_id = ?1",

@@ -6,11 +6,10 @@ use super::scope::{self, StoredScope, rfc3339};
 use crate::refusal::Refusal;
 use crate::store::{Call, RowPage, Scope, SnapshotPage, StoreResult};
 use crate::upload::write_snapshot_row;
-use rowtide::protocol::ids::{BundleSeq, SourceId};
+use rowtide::protocol::ids::{BundleSeq, SourceId, mint_uuid};
 use rowtide::protocol::message::{SnapshotSession, SourceReplacement};
 use rowtide::protocol::problem::ProblemCode;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use uuid::Uuid;
 
 /// Numbers of the tables that a snapshot is to be limited to, as a JSON array.
 pub(super) fn wanted(known: &Tables, names: &[String]) -> StoreResult<String> {
@@ -52,7 +51,7 @@ pub(super) fn create(
     if exact && widest > limits.max_bytes_per_snapshot_row {
         return Err(too_large("row_byte_count", widest, limits.max_bytes_per_snapshot_row).into());
     }
-    let snapshot_id = Uuid::new_v4().to_string();
+    let snapshot_id = mint_uuid();
     let expires_at = call.expires_at();
     transaction.execute(
         "INSERT INTO snapshots (snapshot_id, scope_id, source_id, bundle_seq, row_count, byte_count, expires_at)
