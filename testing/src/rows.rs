@@ -68,7 +68,7 @@ impl TestServer {
         Ok(newest.0)
     }
 
-    fn call(&self, user: &str) -> Call {
+    pub(crate) fn call(&self, user: &str) -> Call {
         Call {
             scope: Scope { generation: self.generation, user: user.to_owned() },
             source: SourceId::mint(),
@@ -79,7 +79,7 @@ impl TestServer {
 }
 
 /// Whether this says that the user has no data yet.
-fn is_empty(error: &StoreError) -> bool {
+pub(crate) fn is_empty(error: &StoreError) -> bool {
     let empty = [ProblemCode::ScopeUninitialized, ProblemCode::ScopeInitializing];
     matches!(error, StoreError::Refused(refusal) if empty.contains(&refusal.code))
 }

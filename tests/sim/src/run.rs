@@ -1,0 +1,182 @@
+//! Plays a script: on virtual time, in one thread, the same every time.
+
+use crate::device::{Device, outcome};
+use crate::disk::SimDisk;
+use crate::journal::{Entry, Kind, Lane};
+use crate::oracle;
+use crate::script::{Act, Call, Script};
+use crate::world::World;
+use rowtide::Outcome;
+use rowtide::simulation::Simulation;
+use rowtide::simulation::mutation::Mutation;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Rounds of syncs in which everything must come to rest.
+const ROUNDS: usize = 14;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) journal: Vec<Entry>,
+    /// What must not be.
+    pub(crate) failure: Option<String>,
+    /// Commits of each device's last process, for the enumeration of crash points.
+    pub(crate) commits: Vec<u32>,
+}
+
+/// Plays a script, with a bug if one is to be found.
+pub(crate) fn run(script: &Script, mutation: Option<Mutation>) -> Run {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime can be built");
+    runtime.block_on(async {
+        let world = Arc::new(World::new(script.seed, &script.setup));
+        let _simulation = Simulation::begin(script.seed, Rc::new(SimDisk(world.clone())), mutation);
+        let devices: Vec<_> =
+            (0..script.setup.users.len()).map(|number| Device::new(&world, number)).collect();
+        for device in &devices {
+            device.open().await;
+        }
+        let before: Vec<u32> = devices.iter().map(|device| device.commits()).collect();
+        let player = Player { world: world.clone(), devices };
+        player.play(script).await;
+        let commits =
+            player.devices.iter().zip(before).map(|(device, before)| device.commits() - before).collect();
+        player.come_to_rest().await;
+        Run { failure: world.journal.failure(), journal: world.journal.take(), commits }
+    })
+}
+
+struct Player {
+    world: Arc<World>,
+    devices: Vec<Arc<Device>>,
+}
+
+impl Player {
+    async fn play(&self, script: &Script) {
+        for step in &script.steps {
+            tokio::time::sleep(Duration::from_millis(step.after_ms)).await;
+            if self.world.journal.failure().is_some() {
+                return;
+            }
+            let lane = step.act.device().map_or(Lane::Server, Lane::Device);
+            self.world.journal.note(lane, Kind::Act, format!("{}", step.act));
+            self.act(&step.act).await;
+        }
+    }
+
+    async fn act(&self, act: &Act) {
+        let Self { world, devices } = self;
+        match act {
+            Act::Write { device, mark, sql } => {
+                let (device, mark, sql) = (devices[*device].clone(), *mark, sql.clone());
+                tokio::spawn(async move { device.write(mark, &sql).await });
+            }
+            Act::Call { device, call } => {
+                let (device, call) = (devices[*device].clone(), *call);
+                tokio::spawn(async move { device.call(call).await });
+            }
+            Act::Kill { device, when } => devices[*device].kill(*when),
+            Act::Open { device } => devices[*device].open().await,
+            Act::Fault { device, endpoint, skip, fault } => {
+                world.network.plan(*device, *endpoint, *skip, *fault)
+            }
+            Act::Weather { percent } => world.network.set_weather(*percent),
+            Act::Disk { device, jobs, trouble } => devices[*device].trouble(*trouble, *jobs),
+            Act::Clock { device, milliseconds } => devices[*device].clock.put(*milliseconds),
+            Act::SwitchUser { device, user } => {
+                let (device, user) = (devices[*device].clone(), *user);
+                tokio::spawn(async move { device.switch_user(user).await });
+            }
+            Act::RejectTokens { user } => world.server.reject_tokens(user),
+            Act::RestartServer => world.server.restart(),
+            Act::Prune { user } => {
+                if let Err(error) = world.server.prune_history(user).await {
+                    world.journal.fail(format!("the history of {user} cannot be pruned: {error}"));
+                }
+            }
+            Act::ServerClock { seconds } => world.server.advance(*seconds),
+            Act::Retire { device } => {
+                let view = world.seen()[*device].view.clone();
+                if let Some((user, source)) = view.and_then(|view| Some((view.user?, view.source))) {
+                    // A user without data, or a source that is retired already: nothing to retire.
+                    let _ = world.server.retire_source(&user, &source).await;
+                }
+            }
+            Act::Backup | Act::Restore => {}
+        }
+    }
+
+    /// Heals everything, syncs until nothing moves, and looks at the result.
+    async fn come_to_rest(&self) {
+        if self.world.journal.failure().is_some() {
+            return;
+        }
+        self.world.network.heal();
+        for device in &self.devices {
+            device.heal();
+            if device.client().is_none() {
+                device.open().await;
+            }
+            device.call(Call::Stop).await;
+        }
+        self.settle().await;
+        if self.world.journal.failure().is_none() {
+            oracle::at_rest(&self.world, &self.devices).await;
+        }
+    }
+
+    async fn settle(&self) {
+        let mut last = String::new();
+        for round in 0..ROUNDS {
+            let mut moved = false;
+            for (number, device) in self.devices.iter().enumerate() {
+                if let Some(what) = self.settle_device(device, round).await {
+                    moved = true;
+                    last = format!("d{number}: {what}");
+                }
+                if self.world.journal.failure().is_some() {
+                    return;
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+        self.world.journal.fail(format!("nothing comes to rest in {ROUNDS} rounds: {last}"));
+    }
+
+    /// One round of a device; answers what moved.
+    async fn settle_device(&self, device: &Device, round: usize) -> Option<String> {
+        let Some(client) = device.client() else { return Some("does not run".into()) };
+        let status = match client.status().await {
+            Ok(status) => status,
+            Err(error) => return Some(format!("status: {error}")),
+        };
+        if status.user.is_none() {
+            let result = client.attach(device.user()).await;
+            device.ended(Call::Attach, &result);
+            if let Ok(Outcome::RetryLater { seconds }) = result.as_ref().map(|report| &report.outcome) {
+                tokio::time::sleep(Duration::from_secs(u64::try_from(*seconds).unwrap_or(1))).await;
+            }
+            return Some(format!("Attach: {}", outcome(&result)));
+        }
+        let result = client.sync().await;
+        device.ended(Call::Sync, &result);
+        match &result {
+            Ok(report) if report.outcome == Outcome::NoChange => {}
+            _ => return Some(format!("Sync: {}", outcome(&result))),
+        }
+        // Half of the time what is in the inbox is given up, once the rest has settled.
+        let refused = client.status().await.map_or(0, |status| status.refused_rows);
+        if refused > 0 && round > 4 {
+            device.call(Call::DiscardRefused).await;
+            return Some(format!("{refused} refused rows were given up"));
+        }
+        None
+    }
+}

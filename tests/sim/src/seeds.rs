@@ -1,0 +1,48 @@
+//! Many seeds on several threads.
+
+use crate::draw::draw;
+use crate::run::run;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A seed whose run ended as it must not.
+#[derive(Debug)]
+pub(crate) struct Failing {
+    pub(crate) seed: u64,
+    pub(crate) failure: String,
+}
+
+/// Runs seeds, as many threads at once as there are processors; answers those that failed, in their order.
+pub(crate) fn run_all(first: u64, count: u64, quiet: bool) -> Vec<Failing> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, failing) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count) };
+    bar.set_style(
+        ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {per_sec}, {msg}")
+            .expect("the template is valid"),
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let seed = first + number;
+                    if let Some(failure) = run(&draw(seed), None).failure {
+                        let mut failing = failing.lock().expect("no run panics while it holds the list");
+                        failing.push(Failing { seed, failure });
+                        bar.set_message(format!("{} failed", failing.len()));
+                    }
+                    bar.inc(1);
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    let mut failing = failing.into_inner().expect("all threads ended");
+    failing.sort_by_key(|failing| failing.seed);
+    failing
+}

@@ -1,0 +1,202 @@
+//! Looks into a device's database from outside, on a connection of its own, between any two commits.
+
+use crate::ledger::{Content, RowId};
+use crate::schema::{MARKS, Table};
+use rowtide::protocol::profile::WireGeneration;
+use rowtide::protocol::value::{ColumnKind, SqlValue, encode, encode_text};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use uuid::Uuid;
+
+/// A device's database at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    pub(crate) user: Option<String>,
+    pub(crate) source: String,
+    pub(crate) checkpoint: i64,
+    /// The download that is recorded.
+    pub(crate) operation: Option<String>,
+    pub(crate) has_outbox: bool,
+    pub(crate) rows: BTreeMap<RowId, Content>,
+    /// Row versions of the server; `None` where it is a tombstone.
+    pub(crate) versions: BTreeMap<RowId, (i64, bool)>,
+    /// Rows of local intent, frozen ones included.
+    pub(crate) intent: BTreeSet<RowId>,
+    pub(crate) refused: BTreeSet<RowId>,
+    /// Writes of the app that are durable.
+    pub(crate) marks: BTreeSet<i64>,
+}
+
+/// The connection.
+pub(crate) struct Witness {
+    connection: Connection,
+    tables: Vec<Table>,
+    generation: WireGeneration,
+    seen: i64,
+}
+
+impl Witness {
+    pub(crate) fn open(file: &Path, tables: &[Table], generation: WireGeneration) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(file, flags)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        Ok(Self { connection, tables: tables.to_vec(), generation, seen: -1 })
+    }
+
+    /// What is durable now; `None` where nothing was committed since the last look, or there are no tables yet.
+    pub(crate) fn look(&mut self) -> rusqlite::Result<Option<View>> {
+        let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
+        if std::mem::replace(&mut self.seen, version) == version {
+            return Ok(None);
+        }
+        let managed: bool = self.connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_rowtide_refused_rows')",
+            [],
+            |row| row.get(0),
+        )?;
+        if managed { self.read().map(Some) } else { Ok(None) }
+    }
+
+    fn read(&self) -> rusqlite::Result<View> {
+        // One transaction, so that all of it is of one moment.
+        let moment = self.connection.unchecked_transaction()?;
+        let mut view = moment.query_row(
+            "SELECT user_id, source_id, checkpoint, (SELECT kind FROM _rowtide_operation),
+                    EXISTS (SELECT 1 FROM _rowtide_outbox)
+             FROM _rowtide_attachment",
+            [],
+            |row| {
+                Ok(View {
+                    user: row.get(0)?,
+                    source: row.get(1)?,
+                    checkpoint: row.get(2)?,
+                    operation: row.get(3)?,
+                    has_outbox: row.get(4)?,
+                    ..View::default()
+                })
+            },
+        )?;
+        let numbers = self.numbers()?;
+        let mut keyed = |sql: &str,
+                         mut add: Box<
+            dyn FnMut(&mut View, RowId, &rusqlite::Row<'_>) -> rusqlite::Result<()>,
+        >| {
+            let mut statement = moment.prepare_cached(sql)?;
+            let mut found = statement.query([])?;
+            while let Some(row) = found.next()? {
+                let Some(table) = numbers.get(&row.get(0)?) else { continue };
+                let row_id = RowId { table: table.clone(), key: wire_key(row.get_ref(1)?) };
+                add(&mut view, row_id, row)?;
+            }
+            Ok::<_, rusqlite::Error>(())
+        };
+        keyed(
+            "SELECT table_id, key, row_version, deleted FROM _rowtide_row_state",
+            Box::new(|view, id, row| {
+                view.versions.insert(id, (row.get(2)?, row.get(3)?));
+                Ok(())
+            }),
+        )?;
+        keyed(
+            "SELECT table_id, key FROM _rowtide_change_log UNION SELECT table_id, key FROM _rowtide_dirty_rows
+             UNION SELECT table_id, key FROM _rowtide_outbox_rows",
+            Box::new(|view, id, _| {
+                view.intent.insert(id);
+                Ok(())
+            }),
+        )?;
+        keyed(
+            "SELECT table_id, key FROM _rowtide_refused_rows",
+            Box::new(|view, id, _| {
+                view.refused.insert(id);
+                Ok(())
+            }),
+        )?;
+        for table in &self.tables {
+            self.read_table(table, &mut view)?;
+        }
+        let mut marks = moment.prepare_cached(&format!("SELECT mark FROM {MARKS}"))?;
+        view.marks = marks.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        Ok(view)
+    }
+
+    fn numbers(&self) -> rusqlite::Result<BTreeMap<i64, String>> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT table_id, table_name FROM _rowtide_tables")?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+
+    fn read_table(&self, table: &Table, view: &mut View) -> rusqlite::Result<()> {
+        let columns = table.columns(&self.tables);
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let sql = format!("SELECT {} FROM {}", names.join(", "), table.name);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let mut json = String::from("{");
+            for (index, (name, kind)) in columns.iter().enumerate() {
+                if index > 0 {
+                    json.push(',');
+                }
+                encode_text(name, &mut json);
+                json.push(':');
+                self.encode(*kind, row.get_ref(index)?, &mut json);
+            }
+            json.push('}');
+            let content = serde_json::from_str(&json).expect("it was just written");
+            view.rows.insert(RowId { table: table.name.clone(), key: wire_key(row.get_ref(0)?) }, content);
+        }
+        Ok(())
+    }
+
+    /// As the value travels. One that cannot travel is marked as such: it never equals the server's.
+    fn encode(&self, kind: ColumnKind, value: ValueRef<'_>, json: &mut String) {
+        let value = match value {
+            ValueRef::Null => SqlValue::Null,
+            ValueRef::Integer(number) => SqlValue::Integer(number),
+            ValueRef::Real(number) => SqlValue::Real(number),
+            ValueRef::Text(text) => SqlValue::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => SqlValue::Blob(bytes.to_vec()),
+        };
+        let before = json.len();
+        if encode(self.generation, kind, &value, json).is_err() {
+            json.truncate(before);
+            json.push_str("\"has no wire form\"");
+        }
+    }
+
+    /// References to rows that are not there.
+    pub(crate) fn broken_references(&self) -> rusqlite::Result<i64> {
+        self.connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
+    }
+
+    /// Rows in Rowtide's own tables that only work in progress needs, by table.
+    pub(crate) fn left_over(&self) -> rusqlite::Result<Vec<(String, i64)>> {
+        let working = [
+            "_rowtide_change_log",
+            "_rowtide_dirty_rows",
+            "_rowtide_operation",
+            "_rowtide_stage",
+            "_rowtide_outbox",
+            "_rowtide_outbox_rows",
+            "_rowtide_selected_rows",
+        ];
+        let count = |table: &str| {
+            let sql = format!("SELECT count(*) FROM {table}");
+            Ok((table.to_owned(), self.connection.query_row(&sql, [], |row| row.get(0))?))
+        };
+        working.into_iter().map(count).filter(|found| !matches!(found, Ok((_, 0)))).collect()
+    }
+}
+
+fn wire_key(key: ValueRef<'_>) -> String {
+    match key {
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Blob(bytes) => {
+            Uuid::from_slice(bytes).map_or_else(|_| format!("{bytes:?}"), |uuid| uuid.to_string())
+        }
+        other => format!("{other:?}"),
+    }
+}
