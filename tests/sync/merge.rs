@@ -82,6 +82,30 @@ async fn a_counter_counts_every_increment_of_both_devices_over_many_rounds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_devices_that_count_the_same_number_up_count_twice() {
+    for generation in BOTH {
+        let (_server, a, b) = two_merging(generation).await;
+        // The rows are alike in every column, and mean two increments all the same.
+        for device in [&a, &b] {
+            device.exec("UPDATE notes SET stars = stars + 1 WHERE id = 'n2'").await;
+        }
+        b.sync().await;
+        assert_eq!(a.sync().await.conflicts, 1);
+        // Here another column differs.
+        for (device, title) in [(&a, "a"), (&b, "b")] {
+            device.exec(&format!("UPDATE notes SET stars = stars + 7, title = '{title}' WHERE id = 'n1'")).await;
+        }
+        b.sync().await;
+        a.sync().await;
+        converge(&a, &b).await;
+        for device in [&a, &b] {
+            assert_eq!(device.text("SELECT stars FROM notes WHERE id = 'n2'").await, "2");
+            assert_eq!(device.text("SELECT stars FROM notes WHERE id = 'n1'").await, "24");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_edit_survives_a_delete_of_the_other_side_in_both_directions() {
     for generation in BOTH {
         let (_server, a, b) = two_merging(generation).await;

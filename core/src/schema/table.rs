@@ -220,6 +220,18 @@ impl ManagedTable {
     pub fn wire_key_column(&self) -> &str {
         &self.columns[self.key_index].name
     }
+
+    /// Whether a counter was changed from `base` to `local`, so that another device's equal change is one more.
+    pub(crate) fn counts(&self, base: Option<&[SqlValue]>, local: Option<&[SqlValue]>) -> bool {
+        let (Some(base), Some(local)) = (base, local) else { return false };
+        let changed = |index: usize| base[index] != local[index];
+        self.policy == ConflictPolicy::Merge
+            && self
+                .rules
+                .iter()
+                .enumerate()
+                .any(|(index, rule)| *rule == ColumnRule::SumOfDeltas && changed(index))
+    }
 }
 
 /// All managed tables of a database, parents before children.

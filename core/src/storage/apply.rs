@@ -205,7 +205,7 @@ impl<'a> Applier<'a> {
         Ok(server.map(|server| server.values))
     }
 
-    /// A dirty row meets the server's: equal rows need no decision, others are decided and resolved.
+    /// A dirty row meets the server's: equal rows need no decision unless they count, others are decided and resolved.
     #[allow(clippy::too_many_arguments)] // the facts of one meeting
     pub(crate) fn meet(
         &mut self,
@@ -218,12 +218,12 @@ impl<'a> Applier<'a> {
         arbiter: &mut dyn Arbiter,
     ) -> Result<()> {
         let local = rows::read(self.transaction, table, key)?;
-        if local == server {
+        let base = base_images::get(self.transaction, table, key)?;
+        if local == server && !table.counts(base.row(), local.as_deref()) {
             // Both sides did the same; there is nothing left to upload.
             dirty_rows::clear(self.transaction, table.id, key)?;
             return self.set_state(table, key, next);
         }
-        let base = base_images::get(self.transaction, table, key)?;
         let meeting = Meeting {
             table,
             wire_key,

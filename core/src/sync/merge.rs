@@ -33,11 +33,15 @@ pub(super) fn merge(
 }
 
 fn column(rule: ColumnRule, base: Option<&SqlValue>, local: &SqlValue, server: &SqlValue) -> SqlValue {
-    if local == server || base == Some(local) {
+    if base == Some(local) {
         return server.clone();
     }
     if base == Some(server) {
         return local.clone();
+    }
+    // Both changed it alike, which is one change, unless it counts: one more here and one more there are two.
+    if local == server && (rule != ColumnRule::SumOfDeltas || base.is_none()) {
+        return server.clone();
     }
     let larger = |a: &SqlValue, b: &SqlValue| order(a, b) == Ordering::Greater;
     match rule {
@@ -144,6 +148,8 @@ mod tests {
         assert_eq!(merged(SqlValue::Null, number(2), number(3)), number(5));
         assert_eq!(merged(number(0), number(i64::MAX), number(5)), number(5));
         assert_eq!(merged(number(1), SqlValue::Real(1.5), number(3)), SqlValue::Real(3.5));
+        assert_eq!(merged(number(3), number(4), number(4)), number(5), "the same change twice is two changes");
+        assert_eq!(column(ColumnRule::SumOfDeltas, None, &number(4), &number(4)), number(4));
         let large = 9_007_199_254_740_993;
         assert_eq!(merged(number(0), number(large), number(1)), number(large + 1));
     }
