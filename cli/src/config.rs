@@ -5,7 +5,8 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::tokens::Tokens;
 use rowtide::{
-    AnonymousRows, Client, ColumnRule, Config, ConflictPolicy, SyncTable, UnknownColumns, annotated_tables,
+    AnonymousRows, Client, ColumnRule, Config, ConflictPolicy, Hydrate, SyncTable, UnknownColumns,
+    annotated_tables,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub(crate) struct FileConfig {
     tables_from: Option<PathBuf>,
     #[serde(default)]
     anonymous_rows: AnonymousRowsConfig,
+    #[serde(default)]
+    hydrate: HydrateConfig,
     #[serde(default)]
     unknown_columns: UnknownColumnsConfig,
     token_env: Option<String>,
@@ -93,6 +96,14 @@ enum AnonymousRowsConfig {
     Keep,
     Discard,
     Refuse,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HydrateConfig {
+    #[default]
+    AtOnce,
+    Progressive,
 }
 
 impl FileConfig {
@@ -172,6 +183,10 @@ pub(crate) async fn open(device: &Device, json: bool) -> Result<Client, Failure>
         AnonymousRowsConfig::Discard => AnonymousRows::Discard,
         AnonymousRowsConfig::Refuse => AnonymousRows::Refuse,
     };
+    let hydrate = match file.hydrate {
+        HydrateConfig::AtOnce => Hydrate::AtOnce,
+        HydrateConfig::Progressive => Hydrate::Progressive,
+    };
     let unknown_columns = match file.unknown_columns {
         UnknownColumnsConfig::Refuse => UnknownColumns::Refuse,
         UnknownColumnsConfig::Keep => UnknownColumns::Keep,
@@ -179,6 +194,7 @@ pub(crate) async fn open(device: &Device, json: bool) -> Result<Client, Failure>
     let mut config = Config::new(path, &file.url, &file.schema)?
         .tables(file.sync_tables()?)
         .anonymous_rows(anonymous)
+        .hydrate(hydrate)
         .unknown_columns(unknown_columns);
     if let Some(tokens) = file.tokens()? {
         config = config.tokens(tokens);

@@ -22,6 +22,21 @@ pub enum AnonymousRows {
     Refuse,
 }
 
+/// How the rows of a first download become visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hydrate {
+    /// All in one transaction, after the last one came: nobody sees a part. The app's own writes wait for it, seconds
+    /// for a million rows.
+    #[default]
+    AtOnce,
+    /// A slice a transaction, rows before those that refer to them, so that the app's own writes wait for one slice only.
+    /// Until `attach` returns, the app sees a part of the server's rows. A download that is interrupted is continued
+    /// by the next `attach` of the same user; that of another user takes back what became visible, and is an
+    /// error while rows are unsynced. Rows that something local stands against, rows that refer to each other in a
+    /// circle, and tables with triggers of the app come with the last slice.
+    Progressive,
+}
+
 /// Sizes of requests and responses. The server's own limits are kept as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransferLimits {
@@ -64,6 +79,7 @@ pub struct Config {
     pub(crate) tokens: Option<Arc<dyn TokenProvider>>,
     pub(crate) resolver: Option<Arc<dyn Resolver>>,
     pub(crate) anonymous_rows: AnonymousRows,
+    pub(crate) hydrate: Hydrate,
     pub(crate) installation: Option<String>,
     pub(crate) unknown_columns: UnknownColumns,
     pub(crate) limits: TransferLimits,
@@ -82,7 +98,8 @@ impl Config {
     pub fn new(path: impl Into<PathBuf>, url: &str, schema: impl Into<String>) -> Result<Self> {
         let parsed = Url::parse(url).map_err(|error| {
             // Apps' packages know no Unicode in names of hosts (docs/adr/0007).
-            let mend = if error == url::ParseError::IdnaError { ": write its host in ASCII (xn--...)" } else { "" };
+            let mend =
+                if error == url::ParseError::IdnaError { ": write its host in ASCII (xn--...)" } else { "" };
             Error::new(ErrorKind::Configuration, format!("url {url:?} is not a URL: {error}{mend}"))
         })?;
         if !matches!(parsed.scheme(), "http" | "https") {
@@ -97,6 +114,7 @@ impl Config {
             tokens: None,
             resolver: None,
             anonymous_rows: AnonymousRows::default(),
+            hydrate: Hydrate::default(),
             installation: None,
             unknown_columns: UnknownColumns::default(),
             limits: TransferLimits::default(),
@@ -139,6 +157,13 @@ impl Config {
     #[must_use]
     pub fn anonymous_rows(mut self, choice: AnonymousRows) -> Self {
         self.anonymous_rows = choice;
+        self
+    }
+
+    /// Sets how the rows of a first download become visible.
+    #[must_use]
+    pub fn hydrate(mut self, choice: Hydrate) -> Self {
+        self.hydrate = choice;
         self
     }
 

@@ -21,7 +21,7 @@ mod transport;
 pub use automatic::{Connectivity, Direction, LoopOptions, MeteredUse, WatchUse};
 pub use client::{Client, Operation, RunningOperation};
 pub use clock::{Clock, Rng, SystemClock, SystemRng};
-pub use config::{AnonymousRows, Config, TransferLimits};
+pub use config::{AnonymousRows, Config, Hydrate, TransferLimits};
 pub use error::{Error, ErrorKind, Result};
 pub use local_database::{LocalDatabase, QueryPages, Transaction};
 pub use observe::{ProgressChanges, StatusChanges, TableChanges};

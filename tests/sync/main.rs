@@ -16,6 +16,7 @@ mod merge;
 mod observation;
 mod operations;
 mod pages;
+mod progressive;
 mod recovery;
 mod refusals;
 mod transfer;

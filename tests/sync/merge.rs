@@ -93,7 +93,9 @@ async fn two_devices_that_count_the_same_number_up_count_twice() {
         assert_eq!(a.sync().await.conflicts, 1);
         // Here another column differs.
         for (device, title) in [(&a, "a"), (&b, "b")] {
-            device.exec(&format!("UPDATE notes SET stars = stars + 7, title = '{title}' WHERE id = 'n1'")).await;
+            device
+                .exec(&format!("UPDATE notes SET stars = stars + 7, title = '{title}' WHERE id = 'n1'"))
+                .await;
         }
         b.sync().await;
         a.sync().await;

@@ -140,6 +140,11 @@ impl<'a> Applier<'a> {
         self.finish_with(&|_, _| Ok(None))
     }
 
+    /// Rows that SQLite changed beside the ones that were written.
+    pub(crate) fn changed_beside(&self) -> Vec<(TableId, SqlValue)> {
+        self.side_effects.iter().map(|((table, _), key)| (*table, key.clone())).collect()
+    }
+
     /// As [`finish`](Self::finish), where triggers of the app may have overwritten rows that are being applied.
     pub(crate) fn finish_with(mut self, lookup: Lookup<'_>) -> Result<Applied> {
         self.restore_applied(lookup)?;

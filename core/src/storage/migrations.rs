@@ -8,7 +8,11 @@ use rusqlite::{Connection, Transaction};
 use std::sync::Arc;
 
 /// What each layout adds to the one before it.
-const LAYOUTS: [&str; 2] = [include_str!("sql/001_init.sql"), include_str!("sql/002_inbox.sql")];
+const LAYOUTS: [&str; 3] = [
+    include_str!("sql/001_init.sql"),
+    include_str!("sql/002_inbox.sql"),
+    include_str!("sql/003_differences.sql"),
+];
 const NEWEST: i64 = LAYOUTS.len() as i64;
 
 /// The layout version of a database; `None` where Rowtide never was.

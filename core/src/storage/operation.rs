@@ -137,9 +137,14 @@ pub(crate) fn set_progress(transaction: &Transaction<'_>, rows: i64, bytes: i64)
     Ok(())
 }
 
-/// Ends the operation.
+/// Ends the operation, and drops what it staged.
 pub(crate) fn finish(transaction: &Transaction<'_>) -> Result<()> {
     super::stage::clear(transaction)?;
+    end(transaction)
+}
+
+/// Ends the operation; what it staged stays until it is cleared.
+pub(crate) fn end(transaction: &Transaction<'_>) -> Result<()> {
     transaction.execute("DELETE FROM _rowtide_operation", [])?;
     Ok(())
 }

@@ -189,7 +189,8 @@ mod tests {
     async fn a_query_that_is_not_read_on_ends_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let database = Arc::new(Database::open(&folder.path().join("app.db")).await.unwrap());
-        let sql = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 100) SELECT i FROM n";
+        let sql =
+            "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 100) SELECT i FROM n";
         let paging = Paging { bytes: 200, idle: Duration::ZERO };
         let mut pages = Pages::open(database, sql.to_owned(), vec![], paging).await.unwrap();
         assert!(pages.next().await.unwrap().is_some(), "the first page is there already");

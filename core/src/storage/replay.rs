@@ -111,7 +111,7 @@ pub(crate) fn replay_staged(
     refuse_dropped(transaction, schema, now_ms)?;
     let mut applier = Applier::begin(transaction, schema, now_ms)?;
     for table in &schema.tables {
-        stage::for_each(transaction, table, |row| {
+        stage::for_each(transaction, table, stage::Scope::All, |row| {
             let state = RowState { version: row.version, deleted: row.op == RowOp::Delete };
             if row_state::get(transaction, table.id, &row.key)?.version >= row.version {
                 return Ok(());

@@ -35,6 +35,13 @@ pub(crate) fn get(connection: &Connection, table: TableId, key: &SqlValue) -> Re
     Ok(state.unwrap_or_default())
 }
 
+/// Whether anything of the server is known here.
+pub(crate) fn any(connection: &Connection) -> Result<bool> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM _rowtide_row_state)")?
+        .query_row([], |row| row.get(0))?)
+}
+
 /// Writes the state of a row.
 pub(crate) fn set(
     transaction: &Transaction<'_>,

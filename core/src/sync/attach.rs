@@ -7,7 +7,7 @@ use crate::protocol::message::Resolution;
 use crate::protocol::validate;
 use crate::report::{Outcome, Report};
 use crate::storage::operation::{self, OperationKind};
-use crate::storage::{attachment, detach};
+use crate::storage::{attachment, detach, progressive};
 
 impl Engine {
     /// Attaches to a user; a first download is finished before this returns.
@@ -73,8 +73,16 @@ impl Engine {
                 report.outcome = Outcome::Attached;
                 Ok(true)
             }
-            Some(_) => {
-                self.database.transaction(operation::finish).await?;
+            Some(kind) => {
+                let schema = self.schema.clone();
+                self.database
+                    .transaction(move |transaction| {
+                        if let OperationKind::RemoteReplace { .. } = kind {
+                            progressive::withdraw(transaction, &schema)?;
+                        }
+                        operation::finish(transaction)
+                    })
+                    .await?;
                 Ok(false)
             }
             None => Ok(false),

@@ -5,7 +5,7 @@ use super::negotiate::Negotiated;
 use super::push::{Patience, Pushed};
 use super::stop::Bounds;
 use crate::clock::{Clock, Rng};
-use crate::config::{AnonymousRows, ProgressListener, TransferLimits};
+use crate::config::{AnonymousRows, Hydrate, ProgressListener, TransferLimits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Outcome, Phase, Progress, Report};
 use crate::schema::ManagedSchema;
@@ -32,6 +32,7 @@ pub(crate) struct Engine {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) resolver: Option<Arc<dyn Resolver>>,
     pub(crate) anonymous_rows: AnonymousRows,
+    pub(crate) hydrate: Hydrate,
     pub(crate) limits: TransferLimits,
     pub(crate) progress: Option<ProgressListener>,
     pub(crate) latest_progress: watch::Sender<Option<Progress>>,
@@ -63,6 +64,7 @@ impl Engine {
             rng: config.rng.clone(),
             resolver: config.resolver.clone(),
             anonymous_rows: config.anonymous_rows,
+            hydrate: config.hydrate,
             limits: config.limits,
             progress: config.progress.clone(),
             latest_progress: watch::channel(None).0,

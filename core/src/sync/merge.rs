@@ -148,7 +148,11 @@ mod tests {
         assert_eq!(merged(SqlValue::Null, number(2), number(3)), number(5));
         assert_eq!(merged(number(0), number(i64::MAX), number(5)), number(5));
         assert_eq!(merged(number(1), SqlValue::Real(1.5), number(3)), SqlValue::Real(3.5));
-        assert_eq!(merged(number(3), number(4), number(4)), number(5), "the same change twice is two changes");
+        assert_eq!(
+            merged(number(3), number(4), number(4)),
+            number(5),
+            "the same change twice is two changes"
+        );
         assert_eq!(column(ColumnRule::SumOfDeltas, None, &number(4), &number(4)), number(4));
         let large = 9_007_199_254_740_993;
         assert_eq!(merged(number(0), number(large), number(1)), number(large + 1));

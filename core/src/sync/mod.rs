@@ -12,6 +12,7 @@ mod pull;
 mod push;
 mod rebuild;
 mod replay;
+mod snapshot;
 mod stop;
 
 pub use conflict::{Decision, Resolver, ResolverError, RowConflict, RowValues};

@@ -13,7 +13,7 @@ use crate::protocol::validate;
 use crate::report::{Phase, Report};
 use crate::schema::{ManagedSchema, TableId};
 use crate::storage::operation::{self, Operation, OperationKind};
-use crate::storage::{StorageError, managed_tables, stage};
+use crate::storage::{managed_tables, stage};
 use crate::transport::api::{Answer, Body, Refusal};
 
 /// Sessions that may end under a download before it gives up.
@@ -24,7 +24,7 @@ impl Engine {
     pub(super) async fn finish_operation(&self, report: &mut Report) -> Result<()> {
         for _ in 0..SESSION_TRIES {
             let Some(operation) = self.database.read(operation::load).await? else {
-                return Ok(());
+                return self.clear_stage().await;
             };
             // An adopted database may have both; the frozen rows are settled first, the snapshot has them then.
             if operation.kind == OperationKind::Rebuild && self.has_outbox().await? {
@@ -54,7 +54,7 @@ impl Engine {
             self.apply(&session, operation.kind, report).await?;
             self.api.delete_snapshot(&source, &session.snapshot_id).await;
             if self.pending_operation().await?.is_none() {
-                return Ok(());
+                return self.clear_stage().await;
             }
             // Rows of the server left their tables with refused ones, and come back with another snapshot.
         }
@@ -216,46 +216,6 @@ impl Engine {
             let total = (session.byte_count > 0).then_some(session.byte_count);
             self.show(Phase::Download, rows, Some(session.row_count), bytes, total);
         }
-        Ok(())
-    }
-
-    /// Applies the stage in one transaction, with everything that becomes true by it.
-    async fn apply(&self, session: &SnapshotSession, kind: OperationKind, report: &mut Report) -> Result<()> {
-        let source = self.attachment().await?.source_id;
-        let generation = self.negotiate(&source).await?.generation;
-        self.show(Phase::Apply, 0, Some(session.row_count), 0, None);
-        let mut decisions = self.decisions();
-        loop {
-            let (schema, now_ms) = (self.schema.clone(), self.now_ms());
-            let (session, kind) = (session.clone(), kind.clone());
-            let mut asked = decisions;
-            let (answered, applied) = self
-                .database
-                .write(move |connection| {
-                    let applied = stage::apply_session(
-                        connection, &schema, generation, &session, &kind, &mut asked, now_ms,
-                    );
-                    Ok((asked, applied))
-                })
-                .await?;
-            decisions = answered;
-            match applied {
-                Ok(applied) => {
-                    report.conflicts += applied.conflicts;
-                    break;
-                }
-                Err(StorageError::Undecided) => self.ask_resolver(&mut decisions).await?,
-                Err(error) => {
-                    // What was staged cannot be applied, and would not be the next time either.
-                    self.database
-                        .transaction(|transaction| operation::set_session(transaction, None))
-                        .await?;
-                    return Err(error.into());
-                }
-            }
-        }
-        report.hydrated_rows += session.row_count;
-        self.show(Phase::Apply, session.row_count, Some(session.row_count), 0, None);
         Ok(())
     }
 }
