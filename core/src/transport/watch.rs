@@ -3,11 +3,8 @@
 use super::TransportError;
 use crate::protocol::ids::BundleSeq;
 use crate::protocol::message::WatchEvent;
-use eventsource_stream::{EventStream, EventStreamError, Eventsource};
 use futures_util::{Stream, StreamExt};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Bytes that an event may have; a stream that sends more without ending one is broken.
 const EVENT_BYTES: usize = 1 << 20;
@@ -25,69 +22,98 @@ pub(crate) enum WatchError {
     Malformed(&'static str),
 }
 
-/// Counts of what came in, shared with the part that is inside the parser.
-#[derive(Debug, Default)]
-struct Counters {
-    since_event: AtomicUsize,
-    parts: AtomicU64,
-}
-
 /// An open stream.
 pub(crate) struct WatchStream {
-    events: EventStream<Parts>,
-    counters: Arc<Counters>,
+    body: Parts,
+    reader: EventReader,
+    /// The part that is being read, and how far.
+    part: Vec<u8>,
+    at: usize,
+    parts: u64,
 }
 
 impl WatchStream {
     pub(crate) fn new(body: Parts) -> Self {
-        let counters = Arc::new(Counters::default());
-        let seen = counters.clone();
-        let counted = body.map(move |part| {
-            let part = part?;
-            seen.parts.fetch_add(1, Ordering::Relaxed);
-            // Comments end with an empty line too, and are no part of an event.
-            let rest = part.windows(2).rposition(|two| two == b"\n\n").map(|end| part.len() - end - 2);
-            let before = seen.since_event.load(Ordering::Relaxed);
-            let size = rest.unwrap_or(before + part.len());
-            seen.since_event.store(size, Ordering::Relaxed);
-            if size > EVENT_BYTES || part.len() > EVENT_BYTES {
-                return Err(TransportError::ResponseTooLarge(EVENT_BYTES as u64));
-            }
-            Ok(part)
-        });
-        let parts: Parts = Box::pin(counted);
-        Self { events: parts.eventsource(), counters }
+        Self { body, reader: EventReader::default(), part: Vec::new(), at: 0, parts: 0 }
     }
 
     /// Parts that came in so far, heartbeats included: a stream that is alive counts on.
     pub(crate) fn parts(&self) -> u64 {
-        self.counters.parts.load(Ordering::Relaxed)
+        self.parts
     }
 
     /// The next bundle that the server tells of; `None` when it ends the stream. Other events are passed over.
     pub(crate) async fn next(&mut self) -> Result<Option<BundleSeq>, WatchError> {
         loop {
-            let event = match self.events.next().await {
+            while let Some(byte) = self.part.get(self.at) {
+                self.at += 1;
+                if let Some(data) = self.reader.read(*byte)? {
+                    return bundle(&data).map(Some);
+                }
+            }
+            match self.body.next().await {
+                Some(part) => (self.part, self.at) = (part?, 0),
                 None => return Ok(None),
-                Some(Ok(event)) => {
-                    self.counters.since_event.store(0, Ordering::Relaxed);
-                    event
-                }
-                Some(Err(EventStreamError::Transport(error))) => return Err(error.into()),
-                Some(Err(EventStreamError::Utf8(_) | EventStreamError::Parser(_))) => {
-                    return Err(WatchError::Malformed("the stream is not a stream of events"));
-                }
-            };
-            if event.event != "bundle" {
-                continue;
             }
-            let event: WatchEvent = serde_json::from_str(&event.data)
-                .map_err(|_| WatchError::Malformed("a bundle event has no bundle_seq"))?;
-            if event.bundle_seq.0 < 1 {
-                return Err(WatchError::Malformed("a bundle event has a bundle_seq below 1"));
-            }
-            return Ok(Some(event.bundle_seq));
+            self.parts += 1;
         }
+    }
+}
+
+fn bundle(data: &[u8]) -> Result<BundleSeq, WatchError> {
+    let event: WatchEvent = serde_json::from_slice(data)
+        .map_err(|_| WatchError::Malformed("a bundle event has no bundle_seq"))?;
+    if event.bundle_seq.0 < 1 {
+        return Err(WatchError::Malformed("a bundle event has a bundle_seq below 1"));
+    }
+    Ok(event.bundle_seq)
+}
+
+/// Server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), byte by byte and as little of
+/// them as this needs: what the data of a `bundle` event is. Holds one event at most.
+#[derive(Debug, Default)]
+struct EventReader {
+    line: Vec<u8>,
+    after_return: bool,
+    past_first_line: bool,
+    name: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl EventReader {
+    /// Takes in a byte; answers the data of the `bundle` event that it ends.
+    fn read(&mut self, byte: u8) -> Result<Option<Vec<u8>>, WatchError> {
+        let second_half = byte == b'\n' && self.after_return;
+        self.after_return = byte == b'\r';
+        if second_half {
+            return Ok(None);
+        }
+        if byte != b'\n' && byte != b'\r' {
+            if self.line.len() + self.name.len() + self.data.len() >= EVENT_BYTES {
+                return Err(TransportError::ResponseTooLarge(EVENT_BYTES as u64).into());
+            }
+            self.line.push(byte);
+            return Ok(None);
+        }
+        let whole = std::mem::take(&mut self.line);
+        let first = !std::mem::replace(&mut self.past_first_line, true);
+        let line = whole.strip_prefix("\u{feff}".as_bytes()).filter(|_| first).unwrap_or(&whole);
+        if line.is_empty() {
+            let (name, data) = (std::mem::take(&mut self.name), std::mem::take(&mut self.data));
+            return Ok((name == b"bundle" && !data.is_empty()).then_some(data));
+        }
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let value = line.get(colon + 1..).unwrap_or_default();
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match &line[..colon] {
+            b"event" => self.name = value.to_vec(),
+            b"data" => {
+                self.data.extend_from_slice(value);
+                self.data.push(b'\n');
+            }
+            _ => {}
+        }
+        Ok(None)
     }
 }
 
@@ -118,6 +144,29 @@ mod tests {
             let text = format!("event: bundle\ndata: {data}\n\n");
             assert!(matches!(stream_of(&[&text]).next().await, Err(WatchError::Malformed(_))), "{data}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_and_every_kind_of_line_end_are_taken() {
+        let text = "\u{feff}event: bundle\r\ndata: {\"bundle_seq\":3}\r\n\r\nevent:bundle\rdata:{\"bundle_seq\":\rdata:4}\r\r";
+        for cut in 1..text.len() {
+            let (first, second) = text.as_bytes().split_at(cut);
+            let parts: Vec<_> = [first, second].iter().map(|part| Ok(part.to_vec())).collect();
+            let mut watch = WatchStream::new(Box::pin(stream::iter(parts)));
+            assert_eq!(watch.next().await.unwrap(), Some(BundleSeq(3)));
+            assert_eq!(watch.next().await.unwrap(), Some(BundleSeq(4)));
+            assert_eq!(watch.next().await.unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_no_text_are_not_collected() {
+        let part = [b": \xff", "x".repeat(1 << 16).as_bytes(), b"\n\n"].concat();
+        let mut parts: Vec<_> = std::iter::repeat_with(|| Ok(part.clone())).take(40).collect();
+        parts.push(Ok(b"event: bundle\ndata: {\"bundle_seq\":7}\n\n".to_vec()));
+        let mut watch = WatchStream::new(Box::pin(stream::iter(parts)));
+        assert_eq!(watch.next().await.unwrap(), Some(BundleSeq(7)));
+        assert!(watch.reader.line.capacity() + watch.reader.data.capacity() < 1 << 18);
     }
 
     #[tokio::test]
