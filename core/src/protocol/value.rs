@@ -259,15 +259,22 @@ fn decode_number(kind: ColumnKind, json: &str) -> Option<SqlValue> {
 /// What a column of NUMERIC affinity makes of a text (<https://sqlite.org/datatype3.html> section 3),
 /// done here because Rust's parser is exact and SQLite's is not promised to be.
 fn numeric_affinity(text: Cow<'_, str>) -> SqlValue {
-    if let Some(number) = canonical_int64(&text) {
+    if let Ok(number) = text.parse() {
         return SqlValue::Integer(number);
     }
     let numeric = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
         && text.bytes().any(|b| b.is_ascii_digit());
     match text.parse::<f64>() {
-        Ok(number) if numeric && number.is_finite() => SqlValue::Real(number),
+        Ok(number) if numeric && number.is_finite() => whole(number).unwrap_or(SqlValue::Real(number)),
         _ => SqlValue::Text(text.into_owned()),
     }
+}
+
+/// The integer that SQLite keeps instead of this number in a column of NUMERIC affinity, where there is one.
+fn whole(number: f64) -> Option<SqlValue> {
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    #[allow(clippy::cast_possible_truncation)] // checked to be whole and in range
+    (number.fract() == 0.0 && number.abs() < BEYOND).then_some(SqlValue::Integer(number as i64))
 }
 
 /// A decimal int64 without `+`, leading zeros or `-0`.
@@ -348,6 +355,23 @@ mod tests {
                 assert_eq!(round_trip(generation, ColumnKind::Real, &value), value);
             }
         }
+    }
+
+    #[test]
+    fn a_whole_number_of_a_numeric_column_is_the_integer_that_sqlite_keeps() {
+        let decoded = |generation, json: &str| {
+            let raw = RawValue::from_string(json.to_owned()).expect("JSON");
+            decode(generation, ColumnKind::Numeric, &raw)
+        };
+        for (json, kept) in
+            [("5.00", 5), ("-0.0", 0), ("1e3", 1000), ("09007199254740993", 9_007_199_254_740_993)]
+        {
+            let text = format!("\"{json}\"");
+            assert_eq!(decoded(WireGeneration::B, &text), Ok(SqlValue::Integer(kept)), "{json}");
+        }
+        assert_eq!(decoded(WireGeneration::A, "5.00"), Ok(SqlValue::Integer(5)));
+        assert_eq!(decoded(WireGeneration::A, "1e300"), Ok(SqlValue::Real(1e300)));
+        assert_eq!(decoded(WireGeneration::A, "1.25"), Ok(SqlValue::Real(1.25)));
     }
 
     #[test]
