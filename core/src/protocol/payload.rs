@@ -158,6 +158,18 @@ pub fn encode<'a>(
         member(name, out);
         out.push_str(json);
     }
-    out.push('}');
+    out.push_str(if separator == '{' { "{}" } else { "}" });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_without_any_column_is_an_empty_object() {
+        let mut out = String::new();
+        encode(WireGeneration::B, [], [], &ExtraMembers::new(), &mut out).expect("nothing cannot be refused");
+        assert_eq!(out, "{}");
+    }
 }
