@@ -19,9 +19,9 @@ macro_rules! counter {
         }
 
         impl $name {
-            /// The counter one above this one.
+            /// The counter one above this one; a number that is valid nowhere where a server claims the largest one.
             pub fn next(self) -> Self {
-                Self(self.0 + 1)
+                Self(self.0.wrapping_add(1))
             }
         }
     };

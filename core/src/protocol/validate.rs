@@ -233,3 +233,19 @@ pub fn table_contract(
     };
     Ok((mismatch != TableContractMismatch::default()).then_some(mismatch))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_follows_the_largest_bundle_that_a_server_can_claim() {
+        let json = format!(
+            r#"{{"stable_bundle_seq":{0},"bundles":[{{"bundle_seq":{0},"source_id":"s","source_bundle_id":1,"rows":[]}}]}}"#,
+            i64::MAX
+        );
+        let page: PullResponse<'_> = serde_json::from_str(&json).expect("a page");
+        assert!(pull(&page, BundleSeq(i64::MAX), None).is_err());
+        assert_eq!(pull(&page, BundleSeq(i64::MAX - 1), None), Ok(()));
+    }
+}
