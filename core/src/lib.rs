@@ -6,6 +6,9 @@ mod client;
 mod clock;
 mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod local_database;
 mod observe;
 mod packed;
