@@ -432,3 +432,28 @@ async fn resurrecting_a_row_on_an_old_tombstone_converges() {
         assert_eq!(a.text(TITLES).await, "new");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_written_again_where_the_server_has_tombstones_are_no_conflicts() {
+    const ROWS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12)";
+    for generation in BOTH {
+        let insert = format!("{ROWS} INSERT INTO notes (id, title) SELECT 'n' || i, 'again' FROM n");
+        let (server, a, b) = two_devices(generation, &insert).await;
+        a.exec("DELETE FROM notes").await;
+        a.sync().await;
+        // One that knows the tombstones, and downloads everything anew before it uploads.
+        a.exec("INSERT INTO notes (id, title) VALUES ('n1', 'mine')").await;
+        a.client().rebuild().await.expect("the server answers");
+        let report = a.sync().await;
+        assert_eq!((report.conflicts, report.pushed_rows), (0, 1));
+        // One that has never heard of them: a snapshot has none.
+        let fresh = with_policy(&server, ConflictPolicy::ServerWins).await;
+        fresh.exec("DELETE FROM notes").await;
+        fresh.exec(&insert).await;
+        let report = fresh.sync().await;
+        assert_eq!((report.conflicts, report.pushed_rows), (0, 12));
+        converge(&a, &fresh).await;
+        converge(&b, &fresh).await;
+        assert_eq!(a.text("SELECT count(*) FROM notes WHERE title = 'again'").await, "12");
+    }
+}

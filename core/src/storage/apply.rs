@@ -210,7 +210,8 @@ impl<'a> Applier<'a> {
         Ok(server.map(|server| server.values))
     }
 
-    /// A dirty row meets the server's: equal rows need no decision unless they count, others are decided and resolved.
+    /// A dirty row meets the server's: equal rows need no decision unless they count, nor do new ones where the server
+    /// has none; others are decided and resolved.
     #[allow(clippy::too_many_arguments)] // the facts of one meeting
     pub(crate) fn meet(
         &mut self,
@@ -223,6 +224,12 @@ impl<'a> Applier<'a> {
         arbiter: &mut dyn Arbiter,
     ) -> Result<()> {
         let local = rows::read(self.transaction, table, key)?;
+        let live_here = row_state::get(self.transaction, table.id, key)?.is_live();
+        if local.is_some() && server.is_none() && !live_here {
+            // A new row on a tombstone: it was not there for the one who wrote it, nor is it at the server.
+            base_images::set(self.transaction, table, key, None)?;
+            return self.set_state(table, key, next);
+        }
         let base = base_images::get(self.transaction, table, key)?;
         if local == server && !table.counts(base.row(), local.as_deref()) {
             // Both sides did the same; there is nothing left to upload.

@@ -21,7 +21,7 @@ const FIRST: SqlValue = SqlValue::Integer(i64::MIN);
 enum Side {
     /// Rows of the stage.
     Staged,
-    /// Rows that the server had and the stage lacks.
+    /// Rows that the server had and the stage lacks; tombstones stay.
     Missing,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn find(
             }
             Side::Missing => {
                 "SELECT s.key, NULL, NULL FROM _rowtide_row_state AS s
-                 WHERE s.table_id = ?1 AND s.key > ?2
+                 WHERE s.table_id = ?1 AND s.key > ?2 AND s.deleted = 0
                    AND NOT EXISTS (SELECT 1 FROM _rowtide_stage AS g
                                    WHERE g.table_id = s.table_id AND g.key = s.key)
                  ORDER BY s.key LIMIT ?3"

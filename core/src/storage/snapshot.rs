@@ -153,12 +153,17 @@ fn remove_missing(
     }
     for key in differences::missing(transaction, table)? {
         let state = row_state::get(transaction, table.id, &key)?;
-        if dirty_rows::last_change(transaction, table.id, &key)?.is_some() && state.is_live() {
+        if state.deleted {
+            // Nothing new; a row that is written there again needs the tombstone's version.
+            continue;
+        }
+        let dirty = dirty_rows::last_change(transaction, table.id, &key)?.is_some();
+        if dirty && state.is_live() {
             let wire_key = table.key_kind.to_wire(&key).unwrap_or_default();
             // The snapshot has no tombstones, so the version of the delete is unknown; the row is met as
             // deleted one version later, and the state is forgotten with the decision.
             applier.row(table, &wire_key, &key, state.version.next(), None, arbiter)?;
-        } else if !state.deleted {
+        } else if !dirty {
             applier.delete(table, &key)?;
         }
         row_state::forget(transaction, table.id, &key)?;

@@ -13,6 +13,7 @@ use crate::storage::Database;
 use crate::storage::attachment::{self, Attachment};
 use crate::storage::{closure, detach, dirty_rows, operation, outbox, refused_rows};
 use crate::transport::api::Api;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 
@@ -172,10 +173,12 @@ impl Engine {
         // A search that was interrupted begins anew.
         self.database.transaction(|transaction| closure::select(transaction, &[])).await?;
         let mut conflict_rounds = 0;
+        let mut tombstones = HashSet::new();
         let mut sources = 0;
         loop {
             self.boundary()?;
             let Some((outbox, more)) = self.freeze().await? else { break };
+            let rows = outbox.row_count;
             match self.push_outbox(outbox, Patience::Full, report).await? {
                 Pushed::RowsRefused(refused) => self.isolate(*refused, report).await?,
                 Pushed::Committed if more => continue,
@@ -188,7 +191,13 @@ impl Engine {
                     self.finish_operation(report).await?;
                 }
                 Pushed::Conflict(conflict) => {
-                    conflict_rounds += 1;
+                    // A tombstone that no download brings is met once for each row, and is no race with anybody.
+                    let tombstone = conflict.as_ref().as_ref().filter(|conflict| conflict.server_row_deleted);
+                    let first_met = tombstone.is_some_and(|met| {
+                        i64::try_from(tombstones.len()).is_ok_and(|known| known < rows)
+                            && tombstones.insert((met.table.clone(), met.key.value.to_string()))
+                    });
+                    conflict_rounds += usize::from(!first_met);
                     if conflict_rounds > CONFLICT_ROUNDS {
                         return Err(conflicts_remain());
                     }
