@@ -2,7 +2,7 @@ package dev.rowtide
 
 import dev.rowtide.ffi.coreVersion
 import dev.rowtide.internal.FfiDatabase
-import dev.rowtide.internal.HostThreads
+import dev.rowtide.internal.Host
 import dev.rowtide.internal.logTo
 
 /**
@@ -25,7 +25,7 @@ public object Rowtide {
     @JvmStatic
     public val version: String
         get() {
-            HostThreads.ensureReady()
+            Host.ensureReady()
             return coreVersion()
         }
 

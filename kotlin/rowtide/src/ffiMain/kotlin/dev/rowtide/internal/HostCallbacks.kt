@@ -17,7 +17,6 @@ import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.launch
-import java.io.IOException
 import kotlin.coroutines.CoroutineContext
 import dev.rowtide.ffi.Decision as FfiDecision
 import dev.rowtide.ffi.LogSink as FfiLogSink
@@ -36,12 +35,9 @@ internal class HostCallbacks(context: CoroutineContext) : AutoCloseable {
             answering(reply) {
                 try {
                     reply.token(provider.token(reason.toPublic()))
-                } catch (failure: TokenUnavailable) {
-                    reply.offline(failure.text())
-                } catch (failure: IOException) {
-                    reply.offline(failure.text())
                 } catch (failure: Throwable) {
-                    reply.denied(failure.text())
+                    val offline = failure is TokenUnavailable || Host.isOffline(failure)
+                    if (offline) reply.offline(failure.text()) else reply.denied(failure.text())
                 }
             }
         }
@@ -68,7 +64,7 @@ internal class HostCallbacks(context: CoroutineContext) : AutoCloseable {
     }
 }
 
-private fun Throwable.text(): String = message ?: this::class.java.name
+private fun Throwable.text(): String = message ?: toString()
 
 private fun Decision.toFfi(): FfiDecision = when (this) {
     Decision.AcceptServer -> FfiDecision.AcceptServer
@@ -77,7 +73,7 @@ private fun Decision.toFfi(): FfiDecision = when (this) {
 }
 
 internal fun logTo(level: LogLevel, sink: LogSink?) {
-    HostThreads.ensureReady()
+    Host.ensureReady()
     val told = sink?.let {
         object : FfiLogSink {
             override fun onLine(line: LogLine) = it.line(line.level.toPublic(), line.target, line.message)

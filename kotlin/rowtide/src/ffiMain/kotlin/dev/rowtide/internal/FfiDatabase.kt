@@ -65,12 +65,12 @@ internal class FfiDatabase private constructor(private val database: Database) :
 
     companion object {
         suspend fun open(path: String): FfiDatabase {
-            HostThreads.ensureReady()
+            Host.ensureReady()
             return FfiDatabase(calling { Database.open(path) })
         }
 
         fun openBlocking(path: String): FfiDatabase {
-            HostThreads.ensureReady()
+            Host.ensureReady()
             return FfiDatabase(calling { Database.openBlocking(path) })
         }
     }
@@ -115,6 +115,7 @@ private class FfiPages(private val pages: QueryPages, private val width: Int) : 
 private fun QueryResult.toCore(): CoreResult =
     CoreResult(Columns(columns), first.toCore(columns.size).first, rest?.let { FfiPages(it, columns.size) })
 
-private fun RowPage.toCore(width: Int): Pair<Page, Boolean> = Page(cells, Math.toIntExact(rows), width) to more
+// A row is at least a byte of an array, so its number fits.
+private fun RowPage.toCore(width: Int): Pair<Page, Boolean> = Page(cells, rows.toInt(), width) to more
 
 private fun FfiExecution.toPublic() = Execution(changedRows, lastInsertRowid)

@@ -10,12 +10,13 @@ import dev.rowtide.ffi.uniffiCallbackInterfaceStatusListener
 import dev.rowtide.ffi.uniffiCallbackInterfaceTablesListener
 import dev.rowtide.ffi.uniffiCallbackInterfaceTokenProvider
 import dev.rowtide.ffi.uniffiRustFutureContinuationCallbackImpl
+import java.io.IOException
 
 /**
- * How the core's threads appear in the JVM: as daemons that stay attached while they live. Without this JNA attaches and
- * detaches them for every call, each time with a new Java thread.
+ * The JVM as the core's host. The core's threads appear as daemons that stay attached while they live: without this JNA
+ * attaches and detaches them for every call, each time with a new Java thread.
  */
-internal object HostThreads {
+internal object Host {
     private val attached = CallbackThreadInitializer(true, false, "rowtide")
 
     // JNA holds callbacks weakly; these are objects that live as long as the process.
@@ -47,4 +48,7 @@ internal object HostThreads {
 
     /** Runs what is above, once. */
     fun ensureReady() = Unit
+
+    /** Whether what a token provider threw says that the identity service cannot be reached. */
+    fun isOffline(failure: Throwable): Boolean = failure is IOException
 }
