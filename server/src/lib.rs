@@ -6,6 +6,7 @@
 
 mod auth;
 mod config;
+mod demo;
 mod http;
 mod limits;
 mod refusal;
@@ -22,6 +23,9 @@ pub use limits::Limits;
 pub use refusal::Refusal;
 pub use serve::{BoundServer, ServeError, ServeOptions, StoreLocation};
 pub use service::Service;
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
 pub use store::{
-    BundlePage, Call, RowPage, Scope, SnapshotPage, SqliteStore, StagedRow, Store, StoreError, StoreStatus,
+    BundlePage, Call, RowPage, Scope, SnapshotPage, SqliteStore, StagedRow, Store, StoreChange, StoreError,
+    StoreStatus,
 };

@@ -2,9 +2,10 @@
 
 use crate::auth::JwtAuthenticator;
 use crate::config::{Registration, ServiceConfig, TableConfigError};
+use crate::demo;
 use crate::http::{demo_router, router};
 use crate::service::Service;
-use crate::store::{SqliteStore, StoreError};
+use crate::store::{SqliteStore, Store, StoreError};
 use axum::Router;
 use rowtide::SystemClock;
 use rowtide::protocol::profile::WireGeneration;
@@ -14,13 +15,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// Where the embedded store is.
+/// Where the store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreLocation {
     /// A SQLite file, created where there is none.
     File(PathBuf),
     /// Memory; ends with the process.
     Memory,
+    /// PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres {
+        /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
+        url: String,
+        /// The same database for LISTEN, where `url` goes through a transaction pooler.
+        listen_url: Option<String>,
+    },
 }
 
 /// What to serve.
@@ -32,9 +41,9 @@ pub struct ServeOptions {
     pub store: StoreLocation,
     /// Schema of the registered tables.
     pub schema: String,
-    /// Registered tables.
+    /// Registered tables. For a demonstration none are needed: it has tables of its own.
     pub tables: Vec<Registration>,
-    /// Whether demonstration endpoints are mounted.
+    /// Whether demonstration endpoints are mounted, and demonstration tables created where none are named.
     pub demo: bool,
     /// The generation at the root; without one, GEN-A is at the root and `/a`, GEN-B at `/b`.
     pub wire: Option<WireGeneration>,
@@ -76,11 +85,21 @@ impl BoundServer {
         if options.jwt_secret.is_empty() {
             return Err(ServeError::NoSecret);
         }
-        let config = |generation| ServiceConfig::new(generation, &options.schema, &options.tables);
-        let store = Arc::new(match &options.store {
-            StoreLocation::File(path) => SqliteStore::open(path, &config(WireGeneration::A)?)?,
-            StoreLocation::Memory => SqliteStore::in_memory(&config(WireGeneration::A)?)?,
-        });
+        let demo_tables = options.demo && options.tables.is_empty();
+        let tables = if demo_tables { demo::tables() } else { options.tables.clone() };
+        let config = |generation| ServiceConfig::new(generation, &options.schema, &tables);
+        let store: Arc<dyn Store> = match &options.store {
+            StoreLocation::File(path) => Arc::new(SqliteStore::open(path, &config(WireGeneration::A)?)?),
+            StoreLocation::Memory => Arc::new(SqliteStore::in_memory(&config(WireGeneration::A)?)?),
+            #[cfg(feature = "postgres")]
+            StoreLocation::Postgres { url, listen_url } => {
+                if demo_tables {
+                    crate::store::PostgresStore::execute(url, &demo::schema(&options.schema)).await?;
+                }
+                let config = config(WireGeneration::A)?;
+                Arc::new(crate::store::PostgresStore::open(url, listen_url.as_deref(), &config).await?)
+            }
+        };
         let jwt = Arc::new(JwtAuthenticator::hs256(&options.jwt_secret));
         let service = |generation| -> Result<Service, ServeError> {
             Ok(Service::with_clock(config(generation)?, store.clone(), Arc::new(SystemClock)))

@@ -4,15 +4,16 @@ use crate::config::ServiceConfig;
 use crate::http::Caller;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
-use crate::store::{Call, Scope, Store, StoreError, StoreStatus};
+use crate::store::{Call, Scope, Store, StoreChange, StoreError, StoreStatus};
 use crate::watch::Watchers;
-use rowtide::protocol::ids::BundleSeq;
+use rowtide::protocol::ids::{BundleSeq, SourceId};
 use rowtide::protocol::message::{Capabilities, CommittedBundle, WatchEvent};
 use rowtide::protocol::problem::ProblemCode;
 use rowtide::{Clock, SystemClock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// Names of GEN-A's feature flags that are on here (`docs/protocol.md` section 2).
@@ -83,7 +84,9 @@ impl Service {
             accepted_replays: AtomicI64::new(0),
             rejected_writes: AtomicI64::new(0),
         };
-        Self { shared: Arc::new(shared) }
+        let shared = Arc::new(shared);
+        follow(&shared);
+        Self { shared }
     }
 
     /// Refuses new operations and ends watch streams; running operations finish.
@@ -96,7 +99,9 @@ impl Service {
     /// # Errors
     /// The store failed.
     pub async fn reset(&self) -> Result<(), StoreError> {
-        self.shared.store.reset().await
+        self.shared.store.reset().await?;
+        self.shared.watchers.end();
+        Ok(())
     }
 
     /// Prunes a user's history up to and with a bundle, as retention would.
@@ -239,6 +244,43 @@ impl Service {
             status.extend(more);
         }
         Ok(status)
+    }
+}
+
+/// Wakes watchers for what others commit to the same store.
+fn follow(shared: &Arc<Shared>) {
+    let Some(mut changes) = shared.store.changes() else { return };
+    let service = Arc::downgrade(shared);
+    tokio::spawn(async move {
+        loop {
+            let change = match changes.recv().await {
+                Ok(change) => change,
+                Err(RecvError::Lagged(_)) => StoreChange::Unknown,
+                Err(RecvError::Closed) => return,
+            };
+            let Some(shared) = service.upgrade() else { return };
+            match change {
+                StoreChange::Committed { user, event } => {
+                    let scope = Scope { generation: shared.config.generation, user };
+                    shared.watchers.publish(&scope, event);
+                }
+                StoreChange::Unknown => shared.look_up_watched().await,
+            }
+        }
+    });
+}
+
+impl Shared {
+    /// Wakes every watcher whose user has a bundle that it may not know.
+    async fn look_up_watched(&self) {
+        for scope in self.watchers.scopes() {
+            let (source, now_ms) = (SourceId::mint(), self.clock.now_ms());
+            let call = Call { scope, source, now_ms, limits: self.limits.clone() };
+            if let Ok(bundle_seq) = self.store.latest(&call).await {
+                let event = WatchEvent { bundle_seq, source_id: None, source_bundle_id: None };
+                self.watchers.publish(&call.scope, event);
+            }
+        }
     }
 }
 

@@ -17,11 +17,17 @@ pub(crate) struct Options {
     /// `sqlite:FILE` or `memory`.
     #[arg(long, default_value = "memory", value_parser = parse_store)]
     store: StoreLocation,
+    /// PostgreSQL instead of the embedded store: postgres://USER:PASSWORD@HOST:PORT/DATABASE.
+    #[arg(long, env = "ROWTIDE_DATABASE_URL", hide_env_values = true, conflicts_with = "store")]
+    database_url: Option<String>,
+    /// The same database without a pooler in between, for LISTEN.
+    #[arg(long, env = "ROWTIDE_DATABASE_LISTEN_URL", hide_env_values = true, requires = "database_url")]
+    database_listen_url: Option<String>,
     /// Schema of the tables.
     #[arg(long, default_value = "business")]
     schema: String,
-    /// A table and its sync key, as TABLE:KEY; once for each table.
-    #[arg(long = "table", required = true, value_parser = parse_table)]
+    /// A table and its sync key, as TABLE:KEY; once for each table. With --demo, none is needed.
+    #[arg(long = "table", value_parser = parse_table)]
     tables: Vec<Registration>,
     /// Also serve /dummy-signin and /test/…: anybody can sign in as anybody.
     #[arg(long)]
@@ -56,9 +62,13 @@ pub(crate) async fn run(options: Options, json: bool) -> Result<u8, Failure> {
     let secret = options.jwt_secret.filter(|secret| !secret.is_empty()).ok_or_else(|| {
         Failure::configuration("set ROWTIDE_JWT_SECRET to the secret that signs the tokens")
     })?;
+    let store = match options.database_url {
+        Some(url) => StoreLocation::Postgres { url, listen_url: options.database_listen_url },
+        None => options.store,
+    };
     let server = BoundServer::bind(ServeOptions {
         listen: options.listen,
-        store: options.store,
+        store,
         schema: options.schema,
         tables: options.tables,
         demo: options.demo,

@@ -97,6 +97,8 @@ pub struct Problem {
     pub message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Conflict>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedTarget>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! Sign-in and test switches for demonstrations. Mounted only where they are asked for.
 
-use super::request::parse;
+use super::request::{parse, query};
 use crate::auth::JwtAuthenticator;
 use crate::refusal::Refusal;
 use crate::service::Service;
@@ -8,9 +8,9 @@ use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use rowtide::protocol::ids::BundleSeq;
 use rowtide::protocol::problem::ProblemCode;
 use serde::Deserialize;
@@ -24,12 +24,14 @@ struct Demo {
     jwt: Arc<JwtAuthenticator>,
 }
 
-/// `POST /dummy-signin` gives a token for any user and password; `/test/…` moves floors and empties the store.
+/// `POST /dummy-signin` gives a token for any user and password; `/test/…` moves floors, empties the store and counts
+/// watchers.
 pub fn demo_router(services: Vec<Service>, jwt: Arc<JwtAuthenticator>) -> Router {
     Router::new()
         .route("/dummy-signin", post(sign_in))
         .route("/test/retention-floor", post(retention_floor))
         .route("/test/reset", post(reset))
+        .route("/test/watch-subscribers", get(watch_subscribers))
         .with_state(Demo { services, jwt })
 }
 
@@ -68,7 +70,26 @@ async fn retention_floor(State(demo): State<Demo>, body: Bytes) -> Result<Respon
             .await
             .map_err(|error| service.refuse(error, ProblemCode::ServiceUnavailable))?;
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let RetentionFloor { user_id, retained_bundle_floor } = asked;
+    let done = serde_json::json!({
+        "status": "ok", "user_id": user_id, "retained_bundle_floor": retained_bundle_floor,
+    });
+    Ok(Json(done).into_response())
+}
+
+#[derive(Deserialize)]
+struct WatchSubscribers {
+    user_id: String,
+}
+
+async fn watch_subscribers(State(demo): State<Demo>, uri: Uri) -> Result<Response, Refusal> {
+    let asked: WatchSubscribers = query(&uri, ProblemCode::InvalidRequest)?;
+    let count = |service: &Service| service.shared.watchers.count(&service.scope(&asked.user_id));
+    let count: usize = demo.services.iter().map(count).sum();
+    let found = serde_json::json!({
+        "user_id": asked.user_id, "subscriber_count": count, "process_local_only": true,
+    });
+    Ok(Json(found).into_response())
 }
 
 async fn reset(State(demo): State<Demo>) -> Result<Response, Refusal> {
@@ -76,5 +97,5 @@ async fn reset(State(demo): State<Demo>) -> Result<Response, Refusal> {
         let done = service.reset().await;
         done.map_err(|error| service.refuse(error, ProblemCode::ServiceUnavailable))?;
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(Json(serde_json::json!({ "status": "ok" })).into_response())
 }

@@ -1,7 +1,12 @@
 //! Where the data is. Each method is one atomic step of the protocol; a refusal has changed nothing.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+mod rules;
 mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 
 use crate::limits::Limits;
@@ -10,10 +15,11 @@ use async_trait::async_trait;
 use rowtide::protocol::ids::{BundleSeq, RowVersion, SourceId};
 use rowtide::protocol::message::{
     CommittedBundle, ConnectResponse, PushSessionReply, PushSessionRequest, RowOp, SnapshotSession,
-    SourceReplacement,
+    SourceReplacement, WatchEvent,
 };
 use rowtide::protocol::profile::WireGeneration;
 use std::sync::Arc;
+use tokio::sync::broadcast;
 
 /// Whose data: a user, within one wire generation, because stored payloads differ between them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -105,6 +111,20 @@ pub struct StoreStatus {
     pub floor_max: i64,
 }
 
+/// Something that another process, or another service on the same store, committed.
+#[derive(Debug, Clone)]
+pub enum StoreChange {
+    /// A bundle of a user, in whatever generation.
+    Committed {
+        /// Whose.
+        user: String,
+        /// Which.
+        event: WatchEvent,
+    },
+    /// Bundles may have been missed: the newest one of every watched user is to be looked up.
+    Unknown,
+}
+
 /// The store failed or refused.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -185,4 +205,8 @@ pub trait Store: Send + Sync + 'static {
     async fn set_retained_floor(&self, scope: &Scope, floor: BundleSeq) -> StoreResult<()>;
     /// Deletes everything of every user.
     async fn reset(&self) -> StoreResult<()>;
+    /// Where others commit to the same data, what they commit.
+    fn changes(&self) -> Option<broadcast::Receiver<StoreChange>> {
+        None
+    }
 }

@@ -3,14 +3,14 @@
 use super::Tables;
 use super::push::{self, PushSession};
 use super::scope::{self, StoredScope};
-use crate::limits::Limits;
 use crate::refusal::Refusal;
+use crate::store::rules;
 use crate::store::{Call, Scope, StoreError, StoreResult};
 use rowtide::protocol::hash::{BundleHasher, HashedRow};
 use rowtide::protocol::ids::{BundleSeq, RowVersion, SourceId};
 use rowtide::protocol::message::{CommittedBundle, RowOp, WireKey};
-use rowtide::protocol::problem::{Conflict, ProblemCode};
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rowtide::protocol::problem::Conflict;
+use rusqlite::{Row, Transaction, params};
 use serde_json::value::RawValue;
 
 /// Commits a session. The inner error is a refusal whose side effect (the end of a session that can never be
@@ -21,47 +21,28 @@ pub(super) fn commit(
     call: &Call,
     push_id: &str,
 ) -> StoreResult<Result<CommittedBundle, Refusal>> {
-    let Call { scope, source, limits, .. } = call;
+    let Call { scope, source, .. } = call;
     let found = push::scope_of_session(transaction, call, push_id)?;
     let session = push::session(transaction, call, found.id, push_id)?;
-    if session.staged != session.planned {
-        let text = format!(
-            "staged row count {} does not match planned_row_count {}",
-            session.staged, session.planned
-        );
-        return Err(Refusal::new(ProblemCode::PushCommitInvalid, text).into());
-    }
     scope::check_lease(transaction, call, &found, session.lease_id.as_deref())?;
     let known = push::source(transaction, found.id, source)?;
-    push::refuse_retired(scope, source, &known)?;
-    if known.max_bundle + 1 != session.source_bundle_id.0 {
-        let text = format!("the sequence of source {source} moved to {} meanwhile", known.max_bundle);
-        return Err(Refusal::new(ProblemCode::SourceSequenceChanged, text).into());
-    }
-    if let Some(conflict) = first_conflict(transaction, tables, &found, &session)? {
+    rules::check_commit(call, &known, session.source_bundle_id, session.staged, session.planned)?;
+    let conflicts = conflicts(transaction, tables, &found, &session)?;
+    if !conflicts.is_empty() {
         push::drop_session(transaction, session.id)?;
-        let text = format!(
-            "{} conflict on {}.{} {}: expected version {}, got {}",
-            conflict.op.as_str().to_lowercase(),
-            conflict.schema,
-            conflict.table,
-            conflict.key.value,
-            conflict.server_row_version,
-            conflict.base_row_version
-        );
-        let refusal = Refusal::new(ProblemCode::PushConflict, text);
-        return Ok(Err(refusal.with(|problem| problem.conflict = Some(conflict))));
+        return Ok(Err(Refusal::conflicts(conflicts)));
     }
     let seq = found.latest.next();
     let hashes = hash(transaction, tables, scope, &session, seq)?;
     if session.request_hash.as_ref().is_some_and(|expected| *expected != hashes.request) {
         push::drop_session(transaction, session.id)?;
-        let text = "the staged rows do not have the session's canonical_request_hash";
-        return Ok(Err(Refusal::new(ProblemCode::PushCommitInvalid, text)));
+        return Ok(Err(rules::wrong_request_hash()));
     }
     write(transaction, &found, source, &session, seq, &hashes)?;
     push::drop_session(transaction, session.id)?;
-    retain(transaction, &found, seq, limits)?;
+    if let Some(floor) = rules::floor_after(call, seq, found.floor) {
+        scope::prune(transaction, found.id, floor)?;
+    }
     Ok(Ok(CommittedBundle {
         bundle_seq: seq,
         source_id: source.clone(),
@@ -72,13 +53,13 @@ pub(super) fn commit(
     }))
 }
 
-/// The first row, in ordinal order, whose base is not what the store has.
-fn first_conflict(
+/// The rows, in ordinal order, whose base is not what the store has.
+fn conflicts(
     transaction: &Transaction<'_>,
     tables: &Tables,
     scope: &StoredScope,
     session: &PushSession,
-) -> StoreResult<Option<Conflict>> {
+) -> StoreResult<Vec<Conflict>> {
     let mut statement = transaction.prepare_cached(
         "SELECT p.table_id, p.key, p.op, p.base_row_version, ifnull(r.row_version, 0), ifnull(r.deleted, 0), r.payload
          FROM push_rows AS p
@@ -87,38 +68,31 @@ fn first_conflict(
              WHEN p.op = 'INSERT' AND r.key IS NULL THEN p.base_row_version = 0
              WHEN p.op = 'INSERT' THEN r.deleted = 1 AND r.row_version = p.base_row_version
              ELSE r.key IS NOT NULL AND r.deleted = 0 AND r.row_version = p.base_row_version END
-         ORDER BY p.row_ordinal LIMIT 1",
+         ORDER BY p.row_ordinal LIMIT 1000",
     )?;
-    let found = statement
-        .query_row([scope.id, session.id], |row| {
-            let payload: Option<String> = row.get(6)?;
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, String>(1)?,
-                op(row, 2)?,
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                payload,
-            ))
-        })
-        .optional()?;
-    let Some((table_id, key, op, base, version, deleted, payload)) = found else { return Ok(None) };
-    let table = tables.by_id(table_id)?;
-    let server_row = payload
-        .map(RawValue::from_string)
-        .transpose()
-        .map_err(|_| StoreError::Failed("a stored payload is not JSON".into()))?;
-    Ok(Some(Conflict {
-        schema: tables.schema.clone(),
-        table: table.name.clone(),
-        key: WireKey { column: table.key_column.clone().into(), value: key.into() },
-        op,
-        base_row_version: RowVersion(base),
-        server_row_version: RowVersion(version),
-        server_row_deleted: deleted,
-        server_row: server_row.filter(|_| !deleted),
-    }))
+    let mut rows = statement.query([scope.id, session.id])?;
+    let mut conflicts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let table = tables.by_id(row.get(0)?)?;
+        let deleted: bool = row.get(5)?;
+        let payload: Option<String> = row.get(6)?;
+        let server_row = payload
+            .filter(|_| !deleted)
+            .map(RawValue::from_string)
+            .transpose()
+            .map_err(|_| StoreError::Failed("a stored payload is not JSON".into()))?;
+        conflicts.push(Conflict {
+            schema: tables.schema.clone(),
+            table: table.name.clone(),
+            key: WireKey { column: table.key_column.clone().into(), value: row.get::<_, String>(1)?.into() },
+            op: op(row, 2)?,
+            base_row_version: RowVersion(row.get(3)?),
+            server_row_version: RowVersion(row.get(4)?),
+            server_row_deleted: deleted,
+            server_row,
+        });
+    }
+    Ok(conflicts)
 }
 
 pub(super) fn op(row: &Row<'_>, index: usize) -> rusqlite::Result<RowOp> {
@@ -213,18 +187,4 @@ fn write(
         [scope.id, seq.0],
     )?;
     Ok(())
-}
-
-/// Advances the floor, a batch at a time.
-fn retain(
-    transaction: &Transaction<'_>,
-    scope: &StoredScope,
-    latest: BundleSeq,
-    limits: &Limits,
-) -> StoreResult<()> {
-    let wanted = latest.0 - limits.retained_bundles;
-    if wanted <= scope.floor.0 {
-        return Ok(());
-    }
-    scope::prune(transaction, scope.id, BundleSeq(wanted.min(scope.floor.0 + limits.prune_batch)))
 }

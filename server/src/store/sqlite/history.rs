@@ -1,24 +1,14 @@
 //! History: pull pages and the rows of a committed bundle (`docs/protocol.md` sections 5 and 6).
 
 use super::{Tables, commit, scope};
-use crate::refusal::Refusal;
-use crate::store::{BundlePage, Call, RowPage, Scope, StoreResult};
+use crate::store::rules;
+use crate::store::{BundlePage, Call, RowPage, StoreResult};
 use crate::upload::write_identity;
 use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId};
 use rowtide::protocol::message::CommittedBundle;
-use rowtide::protocol::problem::ProblemCode;
-use rowtide::protocol::profile::WireGeneration;
 use rowtide::protocol::value::encode_text;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::fmt::Write;
-
-fn pruned(scope: &Scope, after: BundleSeq, floor: BundleSeq) -> Refusal {
-    let text = format!(
-        "requested checkpoint {after} is older than retained history floor {floor} for user {}",
-        scope.user
-    );
-    Refusal::new(ProblemCode::HistoryPruned, text)
-}
 
 fn append_row(tables: &Tables, row: &Row<'_>, seq: BundleSeq, out: &mut String) -> StoreResult<()> {
     let table = tables.by_id(row.get(0)?)?;
@@ -45,20 +35,7 @@ pub(super) fn pull(
 ) -> StoreResult<BundlePage> {
     let Call { scope, limits, .. } = call;
     let found = scope::initialized(connection, call)?;
-    let latest = found.latest;
-    if after < found.floor {
-        return Err(pruned(scope, after, found.floor).into());
-    }
-    if after > latest && scope.generation == WireGeneration::B {
-        let text =
-            format!("requested checkpoint {after} is ahead of current committed bundle sequence {latest}");
-        return Err(Refusal::new(ProblemCode::CheckpointAhead, text).into());
-    }
-    if let Some(target) = target.filter(|target| *target > latest || *target < after) {
-        let text = format!("target_bundle_seq {target} must be between {after} and {latest}");
-        return Err(Refusal::new(ProblemCode::InvalidRequest, text).into());
-    }
-    let stable = target.unwrap_or(latest);
+    let stable = rules::check_pull(scope, &found, after, target)?;
     let mut statement = connection.prepare_cached(
         "SELECT bundle_seq, source_id, source_bundle_id, row_count, bundle_hash FROM bundles
          WHERE scope_id = ?1 AND bundle_seq > ?2 AND bundle_seq <= ?3 ORDER BY bundle_seq LIMIT ?4",
@@ -109,12 +86,10 @@ pub(super) fn committed_rows(
     after: Option<i64>,
     max_rows: i64,
 ) -> StoreResult<RowPage<CommittedBundle>> {
-    let not_found = || {
-        Refusal::new(ProblemCode::CommittedBundleNotFound, format!("committed bundle {seq} was not found"))
-    };
+    let not_found = || rules::bundle_not_found(seq);
     let found = scope::find(connection, &call.scope, call.now_ms)?.ok_or_else(not_found)?;
     if seq <= found.floor {
-        return Err(pruned(&call.scope, seq, found.floor).into());
+        return Err(rules::pruned(&call.scope, seq, found.floor).into());
     }
     let head = connection
         .prepare_cached(
@@ -134,11 +109,7 @@ pub(super) fn committed_rows(
         })
         .optional()?
         .ok_or_else(not_found)?;
-    let start = after.map_or(0, |ordinal| ordinal + 1);
-    if start >= head.row_count {
-        let text = format!("after_row_ordinal must be below {}", head.row_count - 1);
-        return Err(Refusal::new(ProblemCode::CommittedBundleChunkInvalid, text).into());
-    }
+    let start = rules::first_row(after, head.row_count)?;
     let mut statement = connection.prepare_cached(
         "SELECT table_id, key, op, payload FROM bundle_rows
          WHERE scope_id = ?1 AND bundle_seq = ?2 AND row_ordinal >= ?3 ORDER BY row_ordinal LIMIT ?4",

@@ -2,21 +2,11 @@
 
 use super::Tables;
 use super::scope::{self, StoredScope};
-use crate::refusal::Refusal;
-use crate::store::{Call, Scope, StagedRow, StoreResult};
+use crate::store::rules::{self, Source};
+use crate::store::{Call, StagedRow, StoreResult};
 use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId, mint_uuid};
 use rowtide::protocol::message::{CommittedBundle, PushSessionReply, PushSessionRequest};
-use rowtide::protocol::problem::ProblemCode;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-
-/// What is known of a source.
-#[derive(Debug, Default)]
-pub(super) struct Source {
-    pub(super) known: bool,
-    pub(super) retired: bool,
-    pub(super) max_bundle: i64,
-    pub(super) replaced_by: Option<SourceId>,
-}
 
 /// Reads a source.
 pub(super) fn source(connection: &Connection, scope_id: i64, source: &SourceId) -> StoreResult<Source> {
@@ -35,19 +25,6 @@ pub(super) fn source(connection: &Connection, scope_id: i64, source: &SourceId) 
     Ok(found.optional()?.unwrap_or_default())
 }
 
-/// Refuses a retired source, naming its replacement.
-pub(super) fn refuse_retired(scope: &Scope, id: &SourceId, source: &Source) -> Result<(), Refusal> {
-    if !source.retired {
-        return Ok(());
-    }
-    let by = source.replaced_by.as_ref().map_or_else(String::new, |by| format!(" and replaced by {by}"));
-    let text = format!("source {id} for user {} was retired{by}", scope.user);
-    Err(Refusal::new(ProblemCode::SourceRetired, text).with(|problem| {
-        problem.source_id = Some(id.clone());
-        problem.replaced_by_source_id = source.replaced_by.clone();
-    }))
-}
-
 /// Opens a session, or says that the bundle was committed before.
 pub(super) fn create(
     transaction: &Transaction<'_>,
@@ -55,9 +32,7 @@ pub(super) fn create(
     request: &PushSessionRequest,
 ) -> StoreResult<PushSessionReply> {
     let Call { scope, source: id, now_ms, .. } = call;
-    let Some(found) = scope::find(transaction, scope, *now_ms)? else {
-        return Err(scope::uninitialized(scope).into());
-    };
+    let found = scope::find(transaction, scope, *now_ms)?.ok_or_else(|| rules::uninitialized(scope))?;
     purge_expired(transaction, found.id, *now_ms)?;
     // The committed tuple is looked up first, so a lost answer to the very commit that used up the lease is
     // recovered even by a client that still sends it.
@@ -66,24 +41,9 @@ pub(super) fn create(
     }
     scope::check_lease(transaction, call, &found, request.initialization_id.as_deref())?;
     let known = source(transaction, found.id, id)?;
-    refuse_retired(scope, id, &known)?;
-    let expected = known.max_bundle + 1;
+    rules::refuse_retired(scope, id, &known)?;
+    rules::check_sequence(call, &known, request.source_bundle_id)?;
     let asked = request.source_bundle_id.0;
-    if asked < expected {
-        let text = format!(
-            "source tuple ({id}, {asked}) for user {} is older than retained duplicate history; \
-             max committed source_bundle_id is {}",
-            scope.user, known.max_bundle
-        );
-        return Err(Refusal::new(ProblemCode::HistoryPruned, text).into());
-    }
-    if asked > expected {
-        let text = format!(
-            "source {id} for user {} expected next source_bundle_id {expected}, got {asked}",
-            scope.user
-        );
-        return Err(Refusal::new(ProblemCode::SourceSequenceOutOfOrder, text).into());
-    }
     let mut staging = transaction.prepare_cached(
         "SELECT session_id FROM push_sessions WHERE scope_id = ?1 AND source_id = ?2 AND source_bundle_id = ?3",
     )?;
@@ -176,18 +136,8 @@ pub(super) fn session(
             Ok((session, row.get::<_, String>(1)?, row.get::<_, i64>(7)?))
         })
         .optional()?;
-    let Some((session, owner, expires_at)) = found else {
-        let text = format!("push session {push_id} was not found");
-        return Err(Refusal::new(ProblemCode::PushSessionNotFound, text).into());
-    };
-    if owner != call.source.as_str() {
-        let text = format!("push session {push_id} belongs to another source");
-        return Err(Refusal::new(ProblemCode::PushSessionForbidden, text).into());
-    }
-    if expires_at <= call.now_ms {
-        let text = format!("push session {push_id} has expired");
-        return Err(Refusal::new(ProblemCode::PushSessionExpired, text).into());
-    }
+    let (session, owner, expires_at) = found.ok_or_else(|| rules::push_session_not_found(push_id))?;
+    rules::check_push_session(call, push_id, &owner, expires_at)?;
     Ok(session)
 }
 
@@ -197,9 +147,8 @@ pub(super) fn scope_of_session(
     call: &Call,
     push_id: &str,
 ) -> StoreResult<StoredScope> {
-    scope::find(connection, &call.scope, call.now_ms)?.ok_or_else(|| {
-        Refusal::new(ProblemCode::PushSessionNotFound, format!("push session {push_id} was not found")).into()
-    })
+    Ok(scope::find(connection, &call.scope, call.now_ms)?
+        .ok_or_else(|| rules::push_session_not_found(push_id))?)
 }
 
 /// Stages a chunk; answers the next ordinal.
@@ -214,16 +163,7 @@ pub(super) fn stage(
     let found = scope_of_session(transaction, call, push_id)?;
     let session = session(transaction, call, found.id, push_id)?;
     scope::check_lease(transaction, call, &found, session.lease_id.as_deref())?;
-    if start != session.staged {
-        let text =
-            format!("push session {push_id} expected start_row_ordinal {}, got {start}", session.staged);
-        return Err(Refusal::new(ProblemCode::PushChunkOutOfOrder, text).into());
-    }
-    let end = start + i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    let invalid = |text: String| Refusal::new(ProblemCode::PushChunkInvalid, text);
-    if end > session.planned {
-        return Err(invalid(format!("{end} rows exceed planned_row_count {}", session.planned)).into());
-    }
+    let end = rules::check_chunk(push_id, start, rows.len(), session.staged, session.planned)?;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO push_rows (session_id, row_ordinal, table_id, key, op, base_row_version, fixed_bytes, payload)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
@@ -241,11 +181,7 @@ pub(super) fn stage(
             row.payload
         ])?;
         if added == 0 {
-            return Err(invalid(format!(
-                "a row of {}.{} comes twice in the push session",
-                tables.schema, row.table
-            ))
-            .into());
+            return Err(rules::row_comes_twice(&tables.schema, &row.table).into());
         }
     }
     transaction.execute(

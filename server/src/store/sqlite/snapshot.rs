@@ -1,12 +1,13 @@
 //! Snapshot sessions: a frozen copy of the live rows, served by ordinal (`docs/protocol.md` section 7).
 
 use super::Tables;
-use super::push::{self, refuse_retired};
-use super::scope::{self, StoredScope, rfc3339};
+use super::push;
+use super::scope::{self, StoredScope};
 use crate::refusal::Refusal;
-use crate::store::{Call, RowPage, Scope, SnapshotPage, StoreResult};
+use crate::store::rules::{self, Replacement, rfc3339};
+use crate::store::{Call, RowPage, SnapshotPage, StoreResult};
 use crate::upload::write_snapshot_row;
-use rowtide::protocol::ids::{BundleSeq, SourceId, mint_uuid};
+use rowtide::protocol::ids::BundleSeq;
 use rowtide::protocol::message::{SnapshotSession, SourceReplacement};
 use rowtide::protocol::problem::ProblemCode;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -30,11 +31,11 @@ pub(super) fn create(
     replacement: Option<&SourceReplacement>,
     tables: Option<&str>,
 ) -> StoreResult<SnapshotSession> {
-    let Call { scope, source, limits, now_ms } = call;
+    let Call { scope, source, now_ms, .. } = call;
     let found = scope::initialized(transaction, call)?;
     match replacement {
-        Some(replacement) => replace_source(transaction, scope, &found, source, replacement)?,
-        None => refuse_retired(scope, source, &push::source(transaction, found.id, source)?)?,
+        Some(replacement) => replace_source(transaction, call, &found, replacement)?,
+        None => rules::refuse_retired(scope, source, &push::source(transaction, found.id, source)?)?,
     }
     purge_expired(transaction, found.id, *now_ms)?;
     const LIMIT: &str = "(?2 IS NULL OR table_id IN (SELECT value FROM json_each(?2)))";
@@ -48,9 +49,7 @@ pub(super) fn create(
         params![found.id, tables],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    if exact && widest > limits.max_bytes_per_snapshot_row {
-        return Err(too_large("row_byte_count", widest, limits.max_bytes_per_snapshot_row).into());
-    }
+    rules::check_widest_row(call, widest)?;
     let snapshot_id = mint_uuid();
     let expires_at = call.expires_at();
     transaction.execute(
@@ -75,41 +74,18 @@ pub(super) fn create(
     })
 }
 
-fn too_large(dimension: &str, actual: i64, limit: i64) -> Refusal {
-    let text = format!("snapshot {dimension} {actual} exceeds the limit {limit}");
-    Refusal::new(ProblemCode::SnapshotSessionLimitExceeded, text).with(|problem| {
-        problem.dimension = Some(dimension.to_owned());
-        problem.actual = Some(actual);
-        problem.limit = Some(limit);
-    })
-}
-
 /// Retires a source for a new one; the same pair again is the same answer.
 fn replace_source(
     transaction: &Transaction<'_>,
-    scope: &Scope,
+    call: &Call,
     found: &StoredScope,
-    source: &SourceId,
     replacement: &SourceReplacement,
 ) -> StoreResult<()> {
-    let invalid = |text: &str| Refusal::new(ProblemCode::SourceReplacementInvalid, text);
     let (old, new) = (&replacement.previous_source_id, &replacement.new_source_id);
-    if old != source || new == old {
-        return Err(invalid(
-            "previous_source_id must be the request's source, and new_source_id another one",
-        )
-        .into());
-    }
     let previous = push::source(transaction, found.id, old)?;
     let next = push::source(transaction, found.id, new)?;
-    if previous.retired {
-        if previous.replaced_by.as_ref() == Some(new) {
-            return Ok(());
-        }
-        refuse_retired(scope, old, &previous)?;
-    }
-    if next.known {
-        return Err(invalid("new_source_id is known already; mint a new one").into());
+    if rules::check_replacement(call, replacement, &previous, &next)? == Replacement::Done {
+        return Ok(());
     }
     transaction.execute(
         "INSERT INTO sources (scope_id, source_id, state, replaced_by) VALUES (?1, ?2, 'retired', ?3)
@@ -128,10 +104,7 @@ fn session(
     call: &Call,
     snapshot_id: &str,
 ) -> StoreResult<(i64, SnapshotSession, i64)> {
-    let not_found = || {
-        let text = format!("snapshot session {snapshot_id} was not found");
-        Refusal::new(ProblemCode::SnapshotSessionNotFound, text)
-    };
+    let not_found = || rules::snapshot_not_found(snapshot_id);
     let found = scope::find(connection, &call.scope, call.now_ms)?.ok_or_else(not_found)?;
     let (id, owner, session, expires_at) = connection
         .prepare_cached(
@@ -151,10 +124,7 @@ fn session(
         })
         .optional()?
         .ok_or_else(not_found)?;
-    if owner != call.source.as_str() {
-        let text = format!("snapshot session {snapshot_id} belongs to another source");
-        return Err(Refusal::new(ProblemCode::SnapshotSessionForbidden, text).into());
-    }
+    rules::check_snapshot_owner(call, snapshot_id, &owner)?;
     Ok((id, session, expires_at))
 }
 
@@ -169,14 +139,7 @@ pub(super) fn rows(
     max_bytes: i64,
 ) -> StoreResult<SnapshotPage> {
     let (id, head, expires_at) = session(connection, call, snapshot_id)?;
-    if expires_at <= call.now_ms {
-        let text = format!("snapshot session {snapshot_id} has expired");
-        return Err(Refusal::new(ProblemCode::SnapshotSessionExpired, text).into());
-    }
-    if after > head.row_count {
-        let text = format!("after_row_ordinal {after} is beyond {} rows", head.row_count);
-        return Err(Refusal::new(ProblemCode::SnapshotChunkInvalid, text).into());
-    }
+    rules::check_snapshot_page(call, snapshot_id, expires_at, after, head.row_count)?;
     let mut statement = connection.prepare_cached(
         "SELECT table_id, key, row_version, payload FROM snapshot_rows
          WHERE session_id = ?1 AND row_ordinal >= ?2 ORDER BY row_ordinal LIMIT ?3",
@@ -205,9 +168,7 @@ pub(super) fn rows(
                 break;
             }
             if call.scope.generation.accounts_snapshot_bytes() {
-                let text = format!("the next snapshot row needs {size} bytes");
-                let refusal = Refusal::new(ProblemCode::SnapshotChunkTooSmall, text);
-                return Err(refusal.with(|problem| problem.required_byte_count = Some(size)).into());
+                return Err(rules::chunk_too_small(size).into());
             }
         }
         if count > 0 {
