@@ -22,7 +22,9 @@ pub(super) async fn find(tx: &Tx, tables: &Tables, call: &Call, push_id: &str) -
             &format!(
                 "SELECT p.table_id, p.key, p.op, p.base_row_version, coalesce(r.row_version, 0), coalesce(r.deleted, false)
                  FROM rowtide.push_rows AS p
-                 LEFT JOIN rowtide.row_state AS r ON r.user_id = $1 AND r.table_id = p.table_id AND r.key = p.key
+                 LEFT JOIN LATERAL (
+                     SELECT * FROM rowtide.row_state AS s WHERE s.user_id = $1 AND s.table_id = p.table_id AND s.key = p.key OFFSET 0
+                 ) AS r ON true
                  WHERE p.user_id = $1 AND p.push_id = $2 AND NOT CASE
                      WHEN p.op = 'INSERT' AND r.key IS NULL THEN p.base_row_version = 0
                      WHEN p.op = 'INSERT' THEN r.deleted AND r.row_version = p.base_row_version

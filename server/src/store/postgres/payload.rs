@@ -83,9 +83,9 @@ impl Column {
         format!("coalesce({text}, 'null')")
     }
 
-    /// The column's value in the uploaded payload `p.payload`.
-    pub(super) fn upload_sql(&self) -> String {
-        let member = format!("p.payload ->> '{}'", self.name);
+    /// The column's value in the uploaded `payload` of a row.
+    pub(super) fn upload_sql(&self, row: &str) -> String {
+        let member = format!("{row}.payload ->> '{}'", self.name);
         match self.kind {
             ColumnKind::Bytes => format!("decode({member}, 'base64')"),
             _ => format!("({member})::{}", self.cast),

@@ -107,7 +107,10 @@ async fn copy(
              INSERT INTO rowtide.snapshot_rows (user_id, snapshot_id, row_ordinal, table_id, key, row_version, payload)
              SELECT $1, $2, $3 + row_number() OVER (ORDER BY t.{key}) - 1, $4, t.{key}::text, r.row_version, {payload}
              FROM {table} AS t
-             JOIN rowtide.row_state AS r ON r.user_id = $1 AND r.table_id = $4 AND r.key = t.{key}::text AND NOT r.deleted
+             CROSS JOIN LATERAL (
+                 SELECT s.row_version FROM rowtide.row_state AS s
+                 WHERE s.user_id = $1 AND s.table_id = $4 AND s.key = t.{key}::text AND NOT s.deleted OFFSET 0
+             ) AS r
              WHERE t._sync_scope_id = $1
              RETURNING key, row_version, payload
          )

@@ -84,17 +84,21 @@ impl Table {
             self.id,
             op.as_str()
         );
+        // The row of each staged one is looked up by its key, and found again by its place: a join by the key could be
+        // planned the other way round, through all rows of the user.
+        let found = format!(
+            "(SELECT live.place, p.payload FROM rowtide.push_rows AS p CROSS JOIN LATERAL (
+                  SELECT l.ctid AS place FROM {table} AS l WHERE l._sync_scope_id = $1 AND l.{key} = p.key::{cast} OFFSET 0
+              ) AS live WHERE {staged}) AS found"
+        );
         let missing: Vec<&str> = missing.split(',').collect();
         let uploaded = |column: &&Column| !column.generated && !missing.contains(&column.name.as_str());
         let columns = || self.columns.iter().filter(uploaded);
         match op {
-            RowOp::Delete => format!(
-                "DELETE FROM {table} AS t USING rowtide.push_rows AS p
-                 WHERE t._sync_scope_id = $1 AND t.{key} = p.key::{cast} AND {staged}"
-            ),
+            RowOp::Delete => format!("DELETE FROM {table} AS t USING {found} WHERE t.ctid = found.place"),
             RowOp::Insert => {
                 let names: Vec<String> = columns().map(|column| quoted(&column.name)).collect();
-                let values: Vec<String> = columns().map(Column::upload_sql).collect();
+                let values: Vec<String> = columns().map(|column| column.upload_sql("p")).collect();
                 format!(
                     "INSERT INTO {table} (_sync_scope_id, {}) SELECT $1, {} FROM rowtide.push_rows AS p
                      WHERE {staged} ORDER BY p.row_ordinal",
@@ -103,17 +107,14 @@ impl Table {
                 )
             }
             RowOp::Update => {
-                let set = |column: &Column| format!("{} = {}", quoted(&column.name), column.upload_sql());
+                let set =
+                    |column: &Column| format!("{} = {}", quoted(&column.name), column.upload_sql("found"));
                 let mut sets: Vec<String> =
                     columns().filter(|column| column.name != self.key_column).map(set).collect();
                 if sets.is_empty() {
                     sets.push(format!("{key} = t.{key}"));
                 }
-                format!(
-                    "UPDATE {table} AS t SET {} FROM rowtide.push_rows AS p
-                     WHERE t._sync_scope_id = $1 AND t.{key} = p.key::{cast} AND {staged}",
-                    sets.join(", ")
-                )
+                format!("UPDATE {table} AS t SET {} FROM {found} WHERE t.ctid = found.place", sets.join(", "))
             }
         }
     }

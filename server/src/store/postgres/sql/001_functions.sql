@@ -91,14 +91,18 @@ CREATE FUNCTION rowtide.seal_bundle(
     OUT sealed_seq bigint, OUT sealed_rows bigint, OUT sealed_bytes bigint)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
-SET extra_float_digits = 1 AS $$
+SET extra_float_digits = 1
+-- What joins whole sets is hashed, whatever the statistics of such short-lived rows say; what is looked up row by row
+-- says so by LATERAL.
+SET enable_nestloop = off AS $$
 DECLARE
     upserts text;
 BEGIN
     SELECT u.latest_bundle_seq + 1 INTO STRICT sealed_seq FROM rowtide.user_state AS u WHERE u.user_id = of_user;
     SELECT string_agg(format(
-        'UNION ALL SELECT o.row_ordinal, o.table_id, o.key, o.op, %s FROM ordered AS o
-             JOIN %I.%I AS t ON t._sync_scope_id = $1 AND t.%I = o.key::%s
+        'UNION ALL SELECT o.row_ordinal, o.table_id, o.key, o.op, live.payload FROM ordered AS o
+             CROSS JOIN LATERAL (SELECT %s AS payload FROM %I.%I AS t
+                                 WHERE t._sync_scope_id = $1 AND t.%I = o.key::%s OFFSET 0) AS live
              WHERE o.table_id = %s AND o.op <> ''DELETE''',
         c.payload_sql, c.schema_name, c.table_name, c.key_column, c.key_type, c.table_id), ' ')
     INTO upserts FROM rowtide.table_catalog AS c
