@@ -1,5 +1,5 @@
-//! A server for the oversync protocol: an axum router to mount in a host's own app, and an embedded SQLite
-//! store for development, tests and one small machine.
+//! A server for the oversync protocol: an axum router to mount in a host's own app, a store on PostgreSQL, and an
+//! embedded SQLite store for development, tests and one small machine.
 //!
 //! [`Service`] is the protocol for one wire generation on a [`Store`]; [`router`] puts HTTP in front of it,
 //! with the host's own [`Authenticator`]; [`BoundServer`] is both on a port, as `rowtide serve` runs it.
@@ -16,7 +16,7 @@ mod store;
 mod upload;
 mod watch;
 
-pub use auth::{AuthError, Authenticator, JwtAuthenticator};
+pub use auth::{AuthError, Authenticator, JwksAuthenticator, JwtAuthenticator};
 pub use config::{Registration, ServiceConfig, TableConfigError};
 pub use http::{demo_router, router};
 pub use limits::Limits;

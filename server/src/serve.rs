@@ -1,6 +1,6 @@
 //! The whole server on a port, as `rowtide serve` runs it.
 
-use crate::auth::JwtAuthenticator;
+use crate::auth::{AuthError, Authenticator, JwksAuthenticator, JwtAuthenticator};
 use crate::config::{Registration, ServiceConfig, TableConfigError};
 use crate::demo;
 use crate::http::{demo_router, router};
@@ -47,8 +47,10 @@ pub struct ServeOptions {
     pub demo: bool,
     /// The generation at the root; without one, GEN-A is at the root and `/a`, GEN-B at `/b`.
     pub wire: Option<WireGeneration>,
-    /// Secret of HS256 tokens.
+    /// Secret of HS256 tokens. May be empty where there is a key set and no demonstration.
     pub jwt_secret: Vec<u8>,
+    /// A JSON Web Key Set: tokens are signed by one of its keys, with RS256 or ES256, and not with the secret.
+    pub jwks: Option<String>,
 }
 
 /// The server could not start.
@@ -63,8 +65,11 @@ pub enum ServeError {
     /// The address.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// The key set.
+    #[error(transparent)]
+    Keys(#[from] AuthError),
     /// The secret is empty.
-    #[error("the JWT secret is empty; set ROWTIDE_JWT_SECRET")]
+    #[error("set ROWTIDE_JWT_SECRET to the secret that signs the tokens, or name a key set")]
     NoSecret,
 }
 
@@ -82,7 +87,7 @@ impl BoundServer {
     /// # Errors
     /// The tables, the store, the secret or the address are of no use; nothing is served.
     pub async fn bind(options: ServeOptions) -> Result<Self, ServeError> {
-        if options.jwt_secret.is_empty() {
+        if options.jwt_secret.is_empty() && (options.jwks.is_none() || options.demo) {
             return Err(ServeError::NoSecret);
         }
         let demo_tables = options.demo && options.tables.is_empty();
@@ -101,6 +106,10 @@ impl BoundServer {
             }
         };
         let jwt = Arc::new(JwtAuthenticator::hs256(&options.jwt_secret));
+        let authenticator: Arc<dyn Authenticator> = match &options.jwks {
+            Some(jwks) => Arc::new(JwksAuthenticator::new(jwks)?),
+            None => jwt.clone(),
+        };
         let service = |generation| -> Result<Service, ServeError> {
             Ok(Service::with_clock(config(generation)?, store.clone(), Arc::new(SystemClock)))
         };
@@ -108,12 +117,12 @@ impl BoundServer {
         let mut app = match options.wire {
             Some(generation) => {
                 services.push(service(generation)?);
-                router(services[0].clone(), jwt.clone())
+                router(services[0].clone(), authenticator)
             }
             None => {
                 services.extend([service(WireGeneration::A)?, service(WireGeneration::B)?]);
-                let a = router(services[0].clone(), jwt.clone());
-                a.clone().nest("/a", a).nest("/b", router(services[1].clone(), jwt.clone()))
+                let a = router(services[0].clone(), authenticator.clone());
+                a.clone().nest("/a", a).nest("/b", router(services[1].clone(), authenticator))
             }
         };
         if options.demo {

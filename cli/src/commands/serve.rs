@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Secret of HS256 tokens.
     #[arg(long, env = "ROWTIDE_JWT_SECRET", hide_env_values = true, hide = true)]
     jwt_secret: Option<String>,
+    /// File with the JSON Web Key Set of an identity provider, for RS256 and ES256 tokens.
+    #[arg(long)]
+    jwks: Option<std::path::PathBuf>,
 }
 
 fn parse_store(text: &str) -> Result<StoreLocation, String> {
@@ -59,9 +62,14 @@ fn parse_wire(text: &str) -> Result<WireGeneration, String> {
 
 /// Serves until interrupted.
 pub(crate) async fn run(options: Options, json: bool) -> Result<u8, Failure> {
-    let secret = options.jwt_secret.filter(|secret| !secret.is_empty()).ok_or_else(|| {
-        Failure::configuration("set ROWTIDE_JWT_SECRET to the secret that signs the tokens")
-    })?;
+    let secret = options.jwt_secret.unwrap_or_default();
+    let jwks =
+        match &options.jwks {
+            Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
+                Failure::configuration(format!("cannot read {}: {error}", file.display()))
+            })?),
+            None => None,
+        };
     let store = match options.database_url {
         Some(url) => StoreLocation::Postgres { url, listen_url: options.database_listen_url },
         None => options.store,
@@ -74,10 +82,13 @@ pub(crate) async fn run(options: Options, json: bool) -> Result<u8, Failure> {
         demo: options.demo,
         wire: options.wire,
         jwt_secret: secret.into_bytes(),
+        jwks,
     })
     .await
     .map_err(|error| match error {
-        ServeError::Tables(_) | ServeError::NoSecret => Failure::configuration(error.to_string()),
+        ServeError::Tables(_) | ServeError::NoSecret | ServeError::Keys(_) => {
+            Failure::configuration(error.to_string())
+        }
         _ => Failure::new("server", error.to_string(), EXIT_OTHER),
     })?;
     let url = format!("http://{}", server.local_addr());
