@@ -6,7 +6,7 @@ mod support;
 use axum::body::Body;
 use axum::http::Request;
 use rowtide_server::{JwtAuthenticator, Limits};
-use support::{BOTH, Server, insert};
+use support::{BOTH, SETUPS, Server, insert, stores};
 
 fn request(method: &str, path: &str, token: Option<&str>, source: Option<&str>, body: &str) -> Request<Body> {
     let mut builder = Request::builder().method(method).uri(path);
@@ -21,8 +21,8 @@ fn request(method: &str, path: &str, token: Option<&str>, source: Option<&str>, 
 
 #[tokio::test]
 async fn missing_forged_expired_and_foreign_tokens_are_refused_and_change_nothing() {
-    for generation in BOTH {
-        let server = Server::new(generation);
+    for setup in SETUPS {
+        let server = Server::new(setup).await;
         let forged = JwtAuthenticator::hs256(b"another secret").sign("ada", 4_102_444_800).unwrap();
         let expired = server.token("ada", 1_000_000_000);
         let unsigned = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEiLCJleHAiOjQxMDI0NDQ4MDB9.";
@@ -49,8 +49,8 @@ async fn missing_forged_expired_and_foreign_tokens_are_refused_and_change_nothin
 
 #[tokio::test]
 async fn the_source_header_is_required() {
-    for generation in BOTH {
-        let server = Server::new(generation);
+    for setup in SETUPS {
+        let server = Server::new(setup).await;
         let token = format!("Bearer {}", server.token("ada", 4_102_444_800));
         for source in [None, Some(""), Some("   ")] {
             let call = request("GET", "/sync/capabilities", Some(&token), source, "");
@@ -61,7 +61,7 @@ async fn the_source_header_is_required() {
 
 #[tokio::test]
 async fn wrong_verbs_and_unknown_paths_have_their_codes() {
-    let server = Server::new(BOTH[0]);
+    let server = Server::new(&SETUPS[0]).await;
     server.call("s", "PUT", "pull", None).await.refused(405, "method_not_allowed");
     server.call("s", "DELETE", "connect", None).await.refused(405, "method_not_allowed");
     server.get("s", "nothing/here").await.refused(404, "not_found");
@@ -69,8 +69,8 @@ async fn wrong_verbs_and_unknown_paths_have_their_codes() {
 
 #[tokio::test]
 async fn malformed_bodies_have_the_code_of_their_endpoint() {
-    for generation in BOTH {
-        let server = Server::new(generation);
+    for setup in SETUPS {
+        let server = Server::new(setup).await;
         for (path, code) in [
             ("connect", "connect_invalid"),
             ("push-sessions", "push_session_invalid"),
@@ -93,17 +93,19 @@ async fn malformed_bodies_have_the_code_of_their_endpoint() {
 #[tokio::test]
 async fn a_body_over_the_stated_limit_is_refused_and_changes_nothing() {
     let limits = Limits { request_bytes: 1_000, ..Limits::default() };
-    let server = Server::with(BOTH[1], limits, None).seeded(&[insert("u")]).await;
-    let session = server.create("s", 1, &[insert("a")], None).await.ok();
-    let path = format!("push-sessions/{}/chunks", session["push_id"].as_str().unwrap());
-    server.call("s", "POST", &path, Some(" ".repeat(1_001))).await.refused(413, "request_too_large");
-    let chunk = serde_json::json!({ "start_row_ordinal": 0, "rows": [insert("a")] });
-    server.post("s", &path, &chunk).await.ok();
+    for setup in stores(BOTH[1]) {
+        let server = Server::with(&setup, limits.clone()).await.seeded(&[insert("u")]).await;
+        let session = server.create("s", 1, &[insert("a")], None).await.ok();
+        let path = format!("push-sessions/{}/chunks", session["push_id"].as_str().unwrap());
+        server.call("s", "POST", &path, Some(" ".repeat(1_001))).await.refused(413, "request_too_large");
+        let chunk = serde_json::json!({ "start_row_ordinal": 0, "rows": [insert("a")] });
+        server.post("s", &path, &chunk).await.ok();
+    }
 }
 
 #[tokio::test]
 async fn a_draining_server_refuses_new_operations_and_says_so_in_its_health() {
-    let server = Server::new(BOTH[0]);
+    let server = Server::new(&SETUPS[0]).await;
     let health = || request("GET", "/syncx/health", None, None, "");
     assert_eq!(server.raw(health()).await.ok()["lifecycle"], "running");
     server.service.drain();
@@ -116,7 +118,7 @@ async fn a_draining_server_refuses_new_operations_and_says_so_in_its_health() {
 
 #[tokio::test]
 async fn the_status_counts_bundles_and_refusals() {
-    let server = Server::new(BOTH[1]).seeded(&[insert("u")]).await;
+    let server = Server::new(&SETUPS[1]).await.seeded(&[insert("u")]).await;
     server.create("seeder", 1, &[insert("u")], None).await.ok();
     let status = server.raw(request("GET", "/syncx/status", None, None, "")).await.ok();
     assert_eq!(
@@ -131,8 +133,8 @@ async fn a_watch_stream_begins_with_what_is_there_and_wakes_for_the_next_bundle(
     use axum::body::BodyDataStream;
     use futures_util::StreamExt;
     use tower::ServiceExt;
-    for generation in BOTH {
-        let server = Server::new(generation).seeded(&[insert("u")]).await;
+    for setup in SETUPS {
+        let server = Server::new(setup).await.seeded(&[insert("u")]).await;
         let jwt = std::sync::Arc::new(JwtAuthenticator::hs256(b"a secret"));
         let router = rowtide_server::router(server.service.clone(), jwt);
         let token = format!("Bearer {}", server.token("ada", 4_102_444_800));

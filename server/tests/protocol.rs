@@ -7,12 +7,13 @@ use rowtide::protocol::ids::BundleSeq;
 use rowtide::protocol::profile::WireGeneration;
 use rowtide_server::Limits;
 use serde_json::{Value, json};
-use support::{BOTH, Server, insert, row};
+use support::{Data, Kind, SETUPS, Server, insert, row, stores};
 
 #[tokio::test]
 async fn connect_answers_by_the_state_of_the_scope_and_an_expired_lease_is_none() {
-    for generation in BOTH {
-        let server = Server::new(generation);
+    for setup in SETUPS {
+        let generation = setup.generation;
+        let server = Server::new(setup).await;
         server.get("a", "pull").await.refused(409, "scope_uninitialized");
         let lease = server.connect("a", true).await.ok();
         assert_eq!(lease["resolution"], "initialize_local");
@@ -38,8 +39,9 @@ async fn connect_answers_by_the_state_of_the_scope_and_an_expired_lease_is_none(
 
 #[tokio::test]
 async fn the_first_commit_under_the_lease_initialises_the_scope() {
-    for generation in BOTH {
-        let server = Server::new(generation);
+    for setup in SETUPS {
+        let generation = setup.generation;
+        let server = Server::new(setup).await;
         let lease = server.connect("a", true).await.ok();
         let lease = lease["initialization_id"].as_str();
         server.create("a", 1, &[insert("u")], None).await.refused(400, "push_session_invalid");
@@ -57,8 +59,9 @@ async fn the_first_commit_under_the_lease_initialises_the_scope() {
 
 #[tokio::test]
 async fn a_bundle_is_committed_once_and_numbers_are_contiguous() {
-    for generation in BOTH {
-        let server = Server::new(generation).seeded(&[insert("u1"), insert("u2")]).await;
+    for setup in SETUPS {
+        let generation = setup.generation;
+        let server = Server::new(setup).await.seeded(&[insert("u1"), insert("u2")]).await;
         let again = server.create("seeder", 1, &[insert("u1"), insert("u2")], None).await.ok();
         assert_eq!(
             (again["status"].as_str(), again["bundle_seq"].as_i64()),
@@ -73,8 +76,9 @@ async fn a_bundle_is_committed_once_and_numbers_are_contiguous() {
 
 #[tokio::test]
 async fn chunks_are_contiguous_complete_and_valid_or_refused_whole() {
-    for generation in BOTH {
-        let server = Server::new(generation).seeded(&[insert("u1")]).await;
+    for setup in SETUPS {
+        let generation = setup.generation;
+        let server = Server::new(setup).await.seeded(&[insert("u1")]).await;
         let rows = [insert("a"), insert("b")];
         let push_id = server.create("s", 1, &rows, None).await.ok()["push_id"].as_str().unwrap().to_owned();
         let path = format!("push-sessions/{push_id}/chunks");
@@ -116,8 +120,9 @@ async fn chunks_are_contiguous_complete_and_valid_or_refused_whole() {
 
 #[tokio::test]
 async fn a_delete_with_a_null_payload_is_accepted() {
-    for generation in BOTH {
-        let server = Server::new(generation).seeded(&[insert("u1")]).await;
+    for setup in SETUPS {
+        let generation = setup.generation;
+        let server = Server::new(setup).await.seeded(&[insert("u1")]).await;
         let mut delete = row("DELETE", "u1", 1, None);
         let session = server.create("s", 1, std::slice::from_ref(&delete), None).await.ok();
         delete["payload"] = Value::Null;
@@ -128,8 +133,9 @@ async fn a_delete_with_a_null_payload_is_accepted() {
 
 #[tokio::test]
 async fn conflicts_of_each_kind_name_what_the_server_has_and_commit_nothing() {
-    for generation in BOTH {
-        let server = Server::new(generation).seeded(&[insert("live"), insert("gone")]).await;
+    for setup in SETUPS {
+        let generation = setup.generation;
+        let server = Server::new(setup).await.seeded(&[insert("live"), insert("gone")]).await;
         server
             .push("seeder", 2, &[row("DELETE", "gone", 1, None), row("UPDATE", "live", 1, Some("new"))])
             .await
@@ -161,42 +167,47 @@ async fn conflicts_of_each_kind_name_what_the_server_has_and_commit_nothing() {
 
 #[tokio::test]
 async fn a_request_hash_that_is_not_of_the_staged_rows_is_refused_at_the_commit() {
-    let server = Server::new(WireGeneration::B).seeded(&[insert("u1")]).await;
-    let session = server.create("s", 1, &[insert("a")], None).await.ok();
-    let push_id = session["push_id"].as_str().unwrap();
-    let other = json!({ "start_row_ordinal": 0, "rows": [insert("b")] });
-    server.post("s", &format!("push-sessions/{push_id}/chunks"), &other).await.ok();
-    server
-        .call("s", "POST", &format!("push-sessions/{push_id}/commit"), None)
-        .await
-        .refused(400, "push_commit_invalid");
-    let number = json!({ "start_row_ordinal": 0, "rows": [{ "schema": "business", "table": "users", "key": { "id": "a" },
+    for setup in stores(WireGeneration::B) {
+        let server = Server::new(&setup).await.seeded(&[insert("u1")]).await;
+        let session = server.create("s", 1, &[insert("a")], None).await.ok();
+        let push_id = session["push_id"].as_str().unwrap();
+        let other = json!({ "start_row_ordinal": 0, "rows": [insert("b")] });
+        server.post("s", &format!("push-sessions/{push_id}/chunks"), &other).await.ok();
+        server
+            .call("s", "POST", &format!("push-sessions/{push_id}/commit"), None)
+            .await
+            .refused(400, "push_commit_invalid");
+        let number = json!({ "start_row_ordinal": 0, "rows": [{ "schema": "business", "table": "users", "key": { "id": "a" },
         "op": "INSERT", "base_row_version": 0, "payload": { "id": "a", "n": 1 } }] });
-    let session = server.create("s", 1, &[insert("a")], None).await.ok();
-    let path = format!("push-sessions/{}/chunks", session["push_id"].as_str().unwrap());
-    server.post("s", &path, &number).await.refused(400, "push_chunk_invalid");
+        let session = server.create("s", 1, &[insert("a")], None).await.ok();
+        let path = format!("push-sessions/{}/chunks", session["push_id"].as_str().unwrap());
+        server.post("s", &path, &number).await.refused(400, "push_chunk_invalid");
+    }
 }
 
 #[tokio::test]
 async fn numbers_of_the_first_generation_are_kept_as_they_were_sent() {
-    let server = Server::new(WireGeneration::A).seeded(&[insert("u1")]).await;
-    let payload = r#"{"id":"n","big":9223372036854775807,"exact":12.3000,"small":5e-324}"#;
-    let rows = format!(
-        r#"{{"start_row_ordinal":0,"rows":[{{"schema":"business","table":"users","key":{{"id":"n"}},"op":"INSERT","base_row_version":0,"payload":{payload}}}]}}"#
-    );
-    let session = server.create("s", 1, &[insert("n")], None).await.ok();
-    let push_id = session["push_id"].as_str().unwrap();
-    server.call("s", "POST", &format!("push-sessions/{push_id}/chunks"), Some(rows)).await.ok();
-    server.call("s", "POST", &format!("push-sessions/{push_id}/commit"), None).await.ok();
-    let page = server.get("s", "pull?after_bundle_seq=1").await.ok();
-    assert_eq!(page["bundles"][0]["rows"][0]["payload"]["big"].as_i64(), Some(i64::MAX));
+    for setup in stores(WireGeneration::A) {
+        let server = Server::new(&setup).await.seeded(&[insert("u1")]).await;
+        let payload = r#"{"id":"n","big":9223372036854775807,"exact":12.3000,"small":5e-324}"#;
+        let rows = format!(
+            r#"{{"start_row_ordinal":0,"rows":[{{"schema":"business","table":"users","key":{{"id":"n"}},"op":"INSERT","base_row_version":0,"payload":{payload}}}]}}"#
+        );
+        let session = server.create("s", 1, &[insert("n")], None).await.ok();
+        let push_id = session["push_id"].as_str().unwrap();
+        server.call("s", "POST", &format!("push-sessions/{push_id}/chunks"), Some(rows)).await.ok();
+        server.call("s", "POST", &format!("push-sessions/{push_id}/commit"), None).await.ok();
+        let page = server.get("s", "pull?after_bundle_seq=1").await.ok();
+        assert_eq!(page["bundles"][0]["rows"][0]["payload"]["big"].as_i64(), Some(i64::MAX));
+    }
 }
 
 #[tokio::test]
 async fn pull_pages_are_contiguous_and_bounded_and_say_where_they_end() {
-    for generation in BOTH {
+    for setup in SETUPS {
+        let generation = setup.generation;
         let limits = Limits { bytes_per_pull: 1, ..Limits::default() };
-        let server = Server::with(generation, limits, None).seeded(&[insert("u")]).await;
+        let server = Server::with(setup, limits.clone()).await.seeded(&[insert("u")]).await;
         for version in 1..=3 {
             server.push("seeder", version + 1, &[row("UPDATE", "u", version, Some("x"))]).await.ok();
         }
@@ -238,20 +249,26 @@ async fn pull_pages_are_contiguous_and_bounded_and_say_where_they_end() {
 #[tokio::test]
 async fn history_is_pruned_by_the_commit_once_enough_bundles_are_kept() {
     let limits = Limits { retained_bundles: 2, ..Limits::default() };
-    let server = Server::with(WireGeneration::B, limits, None).seeded(&[insert("u")]).await;
-    for version in 1..=3 {
-        server.push("seeder", version + 1, &[row("UPDATE", "u", version, Some("x"))]).await.ok();
+    for setup in stores(WireGeneration::B) {
+        let server = Server::with(&setup, limits.clone()).await.seeded(&[insert("u")]).await;
+        for version in 1..=3 {
+            server.push("seeder", version + 1, &[row("UPDATE", "u", version, Some("x"))]).await.ok();
+        }
+        server.get("r", "pull?after_bundle_seq=1").await.refused(409, "history_pruned");
+        assert_eq!(
+            server.get("r", "pull?after_bundle_seq=2").await.ok()["bundles"].as_array().unwrap().len(),
+            2
+        );
     }
-    server.get("r", "pull?after_bundle_seq=1").await.refused(409, "history_pruned");
-    assert_eq!(server.get("r", "pull?after_bundle_seq=2").await.ok()["bundles"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn snapshots_are_frozen_paged_and_counted_to_the_byte() {
-    for generation in BOTH {
+    for setup in SETUPS {
+        let generation = setup.generation;
         let rows: Vec<Value> =
             (0..5).map(|index| row("INSERT", &format!("k\"{index}"), 0, Some("é<&>"))).collect();
-        let server = Server::new(generation).seeded(&rows).await;
+        let server = Server::new(setup).await.seeded(&rows).await;
         server.push("seeder", 2, &[row("DELETE", "k\"4", 1, None)]).await.ok();
         let session = server.call("r", "POST", "snapshot-sessions", None).await.ok();
         assert_eq!(
@@ -295,22 +312,25 @@ async fn snapshots_are_frozen_paged_and_counted_to_the_byte() {
 #[tokio::test]
 async fn a_row_that_no_snapshot_may_carry_is_refused_by_name_when_it_is_staged() {
     let limits = Limits { max_bytes_per_snapshot_row: 150, ..Limits::default() };
-    let server = Server::with(WireGeneration::B, limits, None).seeded(&[insert("u")]).await;
-    let long = "x".repeat(200);
-    let rows = [insert("fine"), row("INSERT", "huge", 0, Some(&long))];
-    let session = server.create("seeder", 2, &rows, None).await.ok();
-    let path = format!("push-sessions/{}/chunks", session["push_id"].as_str().unwrap());
-    let chunk = json!({ "start_row_ordinal": 0, "rows": rows });
-    let refused = server.post("seeder", &path, &chunk).await.refused(409, "push_row_refused");
-    assert_eq!(refused["refused"]["key"], json!({ "id": "huge" }));
-    assert_eq!(refused["refused"]["constraint"], "max_bytes_per_snapshot_row 150");
-    assert!(!refused.to_string().contains("xxx"), "no row contents");
+    for setup in stores(WireGeneration::B) {
+        let server = Server::with(&setup, limits.clone()).await.seeded(&[insert("u")]).await;
+        let long = "x".repeat(200);
+        let rows = [insert("fine"), row("INSERT", "huge", 0, Some(&long))];
+        let session = server.create("seeder", 2, &rows, None).await.ok();
+        let path = format!("push-sessions/{}/chunks", session["push_id"].as_str().unwrap());
+        let chunk = json!({ "start_row_ordinal": 0, "rows": rows });
+        let refused = server.post("seeder", &path, &chunk).await.refused(409, "push_row_refused");
+        assert_eq!(refused["refused"]["key"], json!({ "id": "huge" }));
+        assert_eq!(refused["refused"]["constraint"], "max_bytes_per_snapshot_row 150");
+        assert!(!refused.to_string().contains("xxx"), "no row contents");
+    }
 }
 
 #[tokio::test]
 async fn a_source_is_replaced_once_and_the_same_pair_again_is_accepted() {
-    for generation in BOTH {
-        let server = Server::new(generation).seeded(&[insert("u")]).await;
+    for setup in SETUPS {
+        let generation = setup.generation;
+        let server = Server::new(setup).await.seeded(&[insert("u")]).await;
         let replace = |new: &str| {
             json!({ "source_replacement": {
                 "previous_source_id": "seeder", "new_source_id": new, "reason": "history_pruned" } })
@@ -337,31 +357,31 @@ async fn a_source_is_replaced_once_and_the_same_pair_again_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_file_store_goes_on_after_a_restart_in_the_middle_of_a_push() {
-    for generation in BOTH {
-        let folder = tempfile::TempDir::new().unwrap();
-        let file = folder.path().join("store.db");
-        let open = || Server::with(generation, Limits::default(), Some(&file));
-        let server = open().seeded(&[insert("u1")]).await;
+async fn a_store_goes_on_after_a_restart_in_the_middle_of_a_push() {
+    for setup in SETUPS {
+        let generation = setup.generation;
+        let data = Data::durable(setup.store).await;
+        let open = || Server::on(setup.generation, Limits::default(), &data);
+        let server = open().await.seeded(&[insert("u1")]).await;
         let rows = [insert("a")];
         let push_id = server.create("s", 1, &rows, None).await.ok()["push_id"].as_str().unwrap().to_owned();
         drop(server);
-        let server = open();
+        let server = open().await;
         let chunk = json!({ "start_row_ordinal": 0, "rows": rows });
         server.post("s", &format!("push-sessions/{push_id}/chunks"), &chunk).await.ok();
         drop(server);
-        let server = open();
+        let server = open().await;
         server.call("s", "POST", &format!("push-sessions/{push_id}/commit"), None).await.ok();
         drop(server);
-        assert_eq!(open().get("s", "pull").await.ok()["bundles"].as_array().unwrap().len(), 2);
+        assert_eq!(open().await.get("s", "pull").await.ok()["bundles"].as_array().unwrap().len(), 2);
     }
 }
 
 #[tokio::test]
-async fn generations_share_a_store_and_no_data() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let file = folder.path().join("store.db");
-    drop(Server::with(WireGeneration::A, Limits::default(), Some(&file)).seeded(&[insert("u")]).await);
-    let b = Server::with(WireGeneration::B, Limits::default(), Some(&file));
+async fn generations_share_a_file_and_no_data() {
+    let data = Data::durable(Kind::Embedded).await;
+    let server = |generation| Server::on(generation, Limits::default(), &data);
+    drop(server(WireGeneration::A).await.seeded(&[insert("u")]).await);
+    let b = server(WireGeneration::B).await;
     b.get("s", "pull").await.refused(409, "scope_uninitialized");
 }

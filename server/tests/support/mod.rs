@@ -1,6 +1,9 @@
 //! A service with a clock of the test's, called in process.
 #![allow(dead_code, unreachable_pub)]
 
+#[cfg(feature = "postgres")]
+pub mod database;
+
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -9,15 +12,96 @@ use rowtide::protocol::hash::{BundleHasher, HashedRow};
 use rowtide::protocol::ids::RowVersion;
 use rowtide::protocol::message::RowOp;
 use rowtide::protocol::profile::WireGeneration;
-use rowtide_server::{JwtAuthenticator, Limits, Registration, Service, ServiceConfig, SqliteStore, router};
+use rowtide_server::{
+    JwtAuthenticator, Limits, Registration, Service, ServiceConfig, SqliteStore, Store, router,
+};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tower::ServiceExt;
 
 pub const BOTH: [WireGeneration; 2] = [WireGeneration::A, WireGeneration::B];
+
+/// A store and a generation: what every case has to hold on.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    pub generation: WireGeneration,
+    pub store: Kind,
+}
+
+/// The stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Embedded,
+    #[cfg(feature = "postgres")]
+    Postgres,
+}
+
+/// Every store in every generation.
+pub const SETUPS: &[Setup] = &[
+    Setup { generation: WireGeneration::A, store: Kind::Embedded },
+    Setup { generation: WireGeneration::B, store: Kind::Embedded },
+    #[cfg(feature = "postgres")]
+    Setup { generation: WireGeneration::A, store: Kind::Postgres },
+    #[cfg(feature = "postgres")]
+    Setup { generation: WireGeneration::B, store: Kind::Postgres },
+];
+
+/// Every store, in one generation.
+pub fn stores(generation: WireGeneration) -> impl Iterator<Item = Setup> {
+    SETUPS.iter().copied().filter(move |setup| setup.generation == generation)
+}
+
+/// Where a server's data is, for as long as the test needs it.
+#[derive(Clone)]
+pub enum Data {
+    Memory,
+    File(Arc<tempfile::TempDir>),
+    #[cfg(feature = "postgres")]
+    Database(Arc<database::Database>),
+}
+
+impl Data {
+    /// Data that outlive their server.
+    pub async fn durable(store: Kind) -> Self {
+        match store {
+            Kind::Embedded => Self::File(Arc::new(tempfile::TempDir::new().unwrap())),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => Self::Database(Arc::new(database::Database::create(TABLES).await)),
+        }
+    }
+
+    async fn of_one_server(store: Kind) -> Self {
+        match store {
+            Kind::Embedded => Self::Memory,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => Self::durable(store).await,
+        }
+    }
+
+    async fn open(&self, config: &ServiceConfig) -> Arc<dyn Store> {
+        match self {
+            Self::Memory => Arc::new(SqliteStore::in_memory(config).unwrap()),
+            Self::File(folder) => {
+                Arc::new(SqliteStore::open(&folder.path().join("store.db"), config).unwrap())
+            }
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => {
+                Arc::new(rowtide_server::PostgresStore::open(&database.url, None, config).await.unwrap())
+            }
+        }
+    }
+}
+
+/// The tables of the tests in PostgreSQL.
+pub const TABLES: &str = "
+    CREATE SCHEMA business;
+    CREATE TABLE business.users (
+        _sync_scope_id text NOT NULL, id text NOT NULL, name text, big bigint, exact numeric, small double precision,
+        PRIMARY KEY (_sync_scope_id, id));
+    CREATE TABLE business.posts (
+        _sync_scope_id text NOT NULL, id text NOT NULL, name text, PRIMARY KEY (_sync_scope_id, id));";
 const SECRET: &[u8] = b"a secret";
 
 #[derive(Clone)]
@@ -55,32 +139,47 @@ impl Answer {
     }
 }
 
+/// A configuration of tables whose key is `id`.
+pub fn config(tables: &[&str], generation: WireGeneration) -> ServiceConfig {
+    let table = |table: &&str| Registration { table: (*table).into(), key_column: "id".into() };
+    let tables: Vec<_> = tables.iter().map(table).collect();
+    ServiceConfig::new(generation, "business", &tables).unwrap()
+}
+
 pub struct Server {
     pub generation: WireGeneration,
     pub service: Service,
     pub clock: TestClock,
     router: axum::Router,
     jwt: Arc<JwtAuthenticator>,
+    /// Dropped last.
+    _data: Data,
 }
 
 impl Server {
-    pub fn new(generation: WireGeneration) -> Self {
-        Self::with(generation, Limits::default(), None)
+    pub async fn new(setup: &Setup) -> Self {
+        Self::with(setup, Limits::default()).await
     }
 
-    pub fn with(generation: WireGeneration, limits: Limits, file: Option<&Path>) -> Self {
-        let table = |table: &str| Registration { table: table.into(), key_column: "id".into() };
-        let mut config =
-            ServiceConfig::new(generation, "business", &[table("users"), table("posts")]).unwrap();
+    pub async fn with(setup: &Setup, limits: Limits) -> Self {
+        Self::on(setup.generation, limits, &Data::of_one_server(setup.store).await).await
+    }
+
+    /// A server on data that may have been there before.
+    pub async fn on(generation: WireGeneration, limits: Limits, data: &Data) -> Self {
+        Self::of_tables(&["users", "posts"], generation, limits, data).await
+    }
+
+    /// A server with other tables, which the data must have.
+    pub async fn of_tables(tables: &[&str], generation: WireGeneration, limits: Limits, data: &Data) -> Self {
+        let mut config = config(tables, generation);
         config.limits = limits;
-        let store = match file {
-            Some(path) => SqliteStore::open(path, &config).unwrap(),
-            None => SqliteStore::in_memory(&config).unwrap(),
-        };
+        let store = data.open(&config).await;
         let clock = TestClock(Arc::new(AtomicI64::new(1_800_000_000_000)));
-        let service = Service::with_clock(config, Arc::new(store), Arc::new(clock.clone()));
+        let service = Service::with_clock(config, store, Arc::new(clock.clone()));
         let jwt = Arc::new(JwtAuthenticator::hs256(SECRET));
-        Self { generation, router: router(service.clone(), jwt.clone()), service, clock, jwt }
+        let router = router(service.clone(), jwt.clone());
+        Self { generation, router, service, clock, jwt, _data: data.clone() }
     }
 
     pub fn advance(&self, seconds: i64) {
@@ -102,10 +201,22 @@ impl Server {
     }
 
     pub async fn call(&self, source: &str, method: &str, path: &str, body: Option<String>) -> Answer {
+        self.call_of("ada", source, method, path, body).await
+    }
+
+    /// A call of any user.
+    pub async fn call_of(
+        &self,
+        user: &str,
+        source: &str,
+        method: &str,
+        path: &str,
+        body: Option<String>,
+    ) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(format!("/sync/{path}"))
-            .header("authorization", format!("Bearer {}", self.token("ada", 4_102_444_800)))
+            .header("authorization", format!("Bearer {}", self.token(user, 4_102_444_800)))
             .header("oversync-source-id", source)
             .body(body.map_or_else(Body::empty, Body::from))
             .unwrap();

@@ -1,0 +1,57 @@
+//! Databases of the tests: one each, on the PostgreSQL of `DATABASE_URL` or of `scripts/postgres`.
+
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use tokio_postgres::{Client, NoTls};
+
+/// A database that goes with its test.
+pub struct Database {
+    pub url: String,
+    name: String,
+}
+
+/// The server that the databases are on.
+fn server() -> &'static str {
+    static SERVER: OnceLock<String> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/postgres");
+        let output = Command::new(script).arg("start").stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    })
+}
+
+/// A connection that ends with the client.
+pub async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+impl Database {
+    /// A database with the schema of these statements.
+    pub async fn create(schema: &str) -> Self {
+        let name = format!("rowtide_test_{}", uuid::Uuid::new_v4().simple());
+        connect(server()).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        let (root, _) = server().rsplit_once('/').unwrap();
+        let database = Self { url: format!("{root}/{name}"), name };
+        database.connect().await.batch_execute(schema).await.unwrap();
+        database
+    }
+
+    pub async fn connect(&self) -> Client {
+        connect(&self.url).await
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        // The test's own runtime may be ending.
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { connect(server()).await.batch_execute(&drop).await }).unwrap();
+        });
+        let _ = thread.join();
+    }
+}
