@@ -1,0 +1,12 @@
+//! What only the store on PostgreSQL does: tables of the application, triggers, SQL writers, other processes.
+#![cfg(feature = "postgres")]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod people;
+mod refused;
+mod sql;
+#[path = "../support/mod.rs"]
+mod support;
+mod tables;
+mod users;
+mod values;
