@@ -22,7 +22,8 @@ pub struct Limits {
     pub default_bytes_per_snapshot_chunk: i64,
     /// Bytes of a snapshot chunk at most.
     pub max_bytes_per_snapshot_chunk: i64,
-    /// Bytes of a snapshot row at most.
+    /// Bytes of a snapshot row at most; a push of a larger one is refused, in both generations. Clients refuse a server
+    /// whose rows do not fit into what they apply at once, which is 4 MiB for most.
     pub max_bytes_per_snapshot_row: i64,
     /// Snapshots that are built at once.
     pub concurrent_snapshot_builds: usize,
@@ -30,6 +31,10 @@ pub struct Limits {
     pub concurrent_snapshot_chunks: usize,
     /// Life of a push or snapshot session, and of an initialisation lease.
     pub session_ttl_seconds: i64,
+    /// Push sessions of a user; one more ends the one that would expire first.
+    pub push_sessions_per_user: usize,
+    /// Snapshot sessions of a user; one more ends the one that would expire first.
+    pub snapshot_sessions_per_user: usize,
     /// Bundles that are kept for each user.
     pub retained_bundles: i64,
     /// Bundles that one commit prunes at most.
@@ -47,10 +52,12 @@ impl Default for Limits {
             max_rows_per_bundle: 0,
             default_bytes_per_snapshot_chunk: 4 << 20,
             max_bytes_per_snapshot_chunk: 32 << 20,
-            max_bytes_per_snapshot_row: 16 << 20,
+            max_bytes_per_snapshot_row: 4 << 20,
             concurrent_snapshot_builds: 2,
             concurrent_snapshot_chunks: 8,
             session_ttl_seconds: 900,
+            push_sessions_per_user: 64,
+            snapshot_sessions_per_user: 32,
             retained_bundles: 10_000,
             prune_batch: 1_000,
         }
@@ -58,6 +65,19 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Whether no snapshot may carry a row, given its bytes without the version. Such a row must not be committed, or
+    /// every later snapshot of the user fails.
+    pub(crate) fn is_too_wide(&self, bytes: i64) -> bool {
+        /// Digits of the largest version.
+        const VERSION_DIGITS: i64 = 19;
+        bytes + VERSION_DIGITS > self.max_bytes_per_snapshot_row
+    }
+
+    /// What stands against a row that is too wide.
+    pub(crate) fn widest_row(&self) -> String {
+        format!("max_bytes_per_snapshot_row {}", self.max_bytes_per_snapshot_row)
+    }
+
     /// As the capabilities carry them; the byte and concurrency limits tell a client that this is GEN-B.
     pub(crate) fn announced(&self, generation: WireGeneration) -> BundleLimits {
         let rows = (Some(self.default_rows_per_chunk), Some(self.max_rows_per_chunk));

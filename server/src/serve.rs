@@ -13,7 +13,13 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+
+/// How long running operations may take once the server ends.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How often expired sessions are looked for.
+const PURGE: Duration = Duration::from_secs(60);
 
 /// Where the store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,16 +145,48 @@ impl BoundServer {
         self.address
     }
 
-    /// Serves until `shutdown` is ready, then refuses new operations and lets running ones finish.
+    /// Serves until `shutdown` is ready, then refuses new operations, ends watch streams and lets running operations
+    /// finish for up to half a minute. Sessions that expired are deleted every minute.
     ///
     /// # Errors
     /// The listener failed.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
         let services = self.services;
+        let mut running = services.first().map(Service::running);
+        for service in &services {
+            tokio::spawn(purge(service.clone()));
+        }
         let drained = async move {
             shutdown.await;
             services.iter().for_each(Service::drain);
         };
-        axum::serve(self.listener, self.app).with_graceful_shutdown(drained).await
+        let late = async move {
+            if let Some(running) = &mut running {
+                // The sender lives as long as the services do, which the app holds.
+                let _ = running.wait_for(|running| !running).await;
+            }
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            served = axum::serve(self.listener, self.app).with_graceful_shutdown(drained) => served,
+            () = late => {
+                log::warn!("operations that were running for {} seconds after the end are cut off", DRAIN.as_secs());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Deletes expired sessions until the service drains.
+async fn purge(service: Service) {
+    let mut running = service.running();
+    loop {
+        tokio::select! {
+            _ = running.wait_for(|running| !running) => return,
+            () = tokio::time::sleep(PURGE) => {}
+        }
+        if let Err(error) = service.purge_expired().await {
+            log::warn!("expired sessions are deleted later: {error}");
+        }
     }
 }

@@ -104,11 +104,20 @@ impl Service {
         Ok(())
     }
 
-    /// Prunes a user's history up to and with a bundle, as retention would.
+    /// Deletes the sessions of all users that have expired, with what they staged. Nothing that a client may still ask
+    /// for goes; a host that mounts the router calls it every minute or so.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn set_retained_floor(&self, user: &str, floor: BundleSeq) -> Result<(), StoreError> {
+    pub async fn purge_expired(&self) -> Result<(), StoreError> {
+        self.shared.store.purge_expired(self.now_ms()).await
+    }
+
+    /// Prunes a user's history up to and with a bundle, as retention would. Answers whether there is such a user.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn set_retained_floor(&self, user: &str, floor: BundleSeq) -> Result<bool, StoreError> {
         self.shared.store.set_retained_floor(&self.scope(user), floor).await
     }
 

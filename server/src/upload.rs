@@ -36,19 +36,17 @@ pub(crate) fn check(
 
 /// A row that no snapshot may carry must not be committed, or every later snapshot of the user fails.
 fn check_size(config: &ServiceConfig, row: &PushRow<'_>, staged: StagedRow) -> Result<StagedRow, Refusal> {
-    /// Digits of the largest version.
-    const VERSION_DIGITS: i64 = 19;
-    let limit = config.limits.max_bytes_per_snapshot_row;
-    if !config.generation.accounts_snapshot_bytes() || staged.fixed_bytes + VERSION_DIGITS <= limit {
+    if !config.limits.is_too_wide(staged.fixed_bytes) {
         return Ok(staged);
     }
+    let limit = config.limits.max_bytes_per_snapshot_row;
     let text = format!("a row of {}.{} is larger than {limit} bytes", row.schema, row.table);
     Err(Refusal::new(ProblemCode::PushRowRefused, text).with(|problem| {
         problem.refused = Some(RefusedTarget {
             schema: row.schema.clone().into_owned(),
             table: row.table.clone().into_owned(),
             key: row.key.clone().into_owned(),
-            constraint: format!("max_bytes_per_snapshot_row {limit}"),
+            constraint: config.limits.widest_row(),
         });
     }))
 }

@@ -64,11 +64,19 @@ struct RetentionFloor {
 
 async fn retention_floor(State(demo): State<Demo>, body: Bytes) -> Result<Response, Refusal> {
     let asked: RetentionFloor = parse(&body, ProblemCode::InvalidRequest)?;
+    if asked.user_id.trim().is_empty() || asked.retained_bundle_floor < 0 {
+        let text = "user_id must not be empty, and retained_bundle_floor not negative";
+        return Err(Refusal::new(ProblemCode::InvalidRequest, text));
+    }
+    let mut known = false;
     for service in &demo.services {
-        service
+        known |= service
             .set_retained_floor(&asked.user_id, BundleSeq(asked.retained_bundle_floor))
             .await
             .map_err(|error| service.refuse(error, ProblemCode::ServiceUnavailable))?;
+    }
+    if !known {
+        return Err(Refusal::new(ProblemCode::NotFound, "there is no such user"));
     }
     let RetentionFloor { user_id, retained_bundle_floor } = asked;
     let done = serde_json::json!({

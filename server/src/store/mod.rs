@@ -201,8 +201,10 @@ pub trait Store: Send + Sync + 'static {
     /// The newest bundle, for watch; refuses a scope that is not initialised.
     async fn latest(&self, call: &Call) -> StoreResult<BundleSeq>;
     async fn status(&self) -> StoreResult<StoreStatus>;
-    /// Moves a user's floor, as retention would.
-    async fn set_retained_floor(&self, scope: &Scope, floor: BundleSeq) -> StoreResult<()>;
+    /// Deletes the sessions of all users that had expired at `now_ms`.
+    async fn purge_expired(&self, now_ms: i64) -> StoreResult<()>;
+    /// Moves a user's floor, as retention would; answers whether there is such a user.
+    async fn set_retained_floor(&self, scope: &Scope, floor: BundleSeq) -> StoreResult<bool>;
     /// Deletes everything of every user.
     async fn reset(&self) -> StoreResult<()>;
     /// Where others commit to the same data, what they commit.

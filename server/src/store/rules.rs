@@ -379,6 +379,13 @@ pub(super) fn chunk_too_small(size: i64) -> Refusal {
         .with(|problem| problem.required_byte_count = Some(size))
 }
 
+/// The keys of sessions beyond those that a user may have, given all of them, the one that expires first last. What
+/// they staged is asked for again by the client that misses it.
+pub(super) fn beyond<T>(mut newest_first: Vec<T>, most: usize) -> Vec<T> {
+    newest_first.drain(..most.saturating_sub(1).min(newest_first.len()));
+    newest_first
+}
+
 /// The floor after a commit: retention moves it on, a batch at a time.
 pub(super) fn floor_after(call: &Call, latest: BundleSeq, floor: BundleSeq) -> Option<BundleSeq> {
     let wanted = latest.0 - call.limits.retained_bundles;

@@ -122,6 +122,8 @@ impl Clock for TestClock {
 pub struct Answer {
     pub status: u16,
     pub body: Value,
+    /// The body before serde rounds its numbers.
+    pub text: String,
     pub retry_after: Option<String>,
 }
 
@@ -197,7 +199,8 @@ impl Server {
         let retry_after = header.map(|value| value.to_str().unwrap().to_owned());
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
-        Answer { status, body, retry_after }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status, body, text, retry_after }
     }
 
     pub async fn call(&self, source: &str, method: &str, path: &str, body: Option<String>) -> Answer {

@@ -63,6 +63,11 @@ pub(super) async fn commit(
         let text = "the bundle changes nothing";
         return Err(Refusal::new(ProblemCode::PushCommitInvalid, text).into());
     }
+    if let Some(refusal) = refused::by_size(tx, tables, call, bundle_seq).await? {
+        tx.batch("ROLLBACK TO bundle").await?;
+        push::drop_session(tx, user, push_id).await?;
+        return Ok(Err(refusal));
+    }
     let bundle_hash = push::bundle_hash(tx, tables, call, bundle_seq).await?;
     let sql = "UPDATE rowtide.bundle_log SET bundle_hash = $3 WHERE user_id = $1 AND bundle_seq = $2";
     tx.execute(sql, &[text(user), int8(&bundle_seq.0), text(&bundle_hash)]).await?;
@@ -123,10 +128,20 @@ impl Step<'_> {
         let sql = self.table.apply_sql(self.op, &self.missing);
         tx.execute(&sql, &[text(&user), text(&push_id), text(&self.missing), int8(&until)]).await
     }
+
+    /// Whether a run left out none of its rows. A delete may: a cascade was faster.
+    pub(super) fn wrote_all(&self, written: u64, staged: usize) -> bool {
+        self.op == RowOp::Delete || usize::try_from(written).is_ok_and(|written| written >= staged)
+    }
 }
 
 /// The steps of a session, in their order.
-async fn steps<'a>(tx: &Tx, tables: &'a Tables, user: &str, push_id: &str) -> PgResult<Vec<(Step<'a>, i64)>> {
+async fn steps<'a>(
+    tx: &Tx,
+    tables: &'a Tables,
+    user: &str,
+    push_id: &str,
+) -> PgResult<Vec<(Step<'a>, usize)>> {
     let rows = tx
         .rows(
             "SELECT table_id, op, missing, count(*) FROM rowtide.push_rows WHERE user_id = $1 AND push_id = $2
@@ -137,9 +152,9 @@ async fn steps<'a>(tx: &Tx, tables: &'a Tables, user: &str, push_id: &str) -> Pg
     let mut steps = Vec::new();
     for row in rows {
         let step = Step { table: tables.by_id(row.get(0))?, op: push::op(row.get(1))?, missing: row.get(2) };
-        steps.push((step, row.get(3)));
+        steps.push((step, usize::try_from(row.get::<_, i64>(3)).unwrap_or(usize::MAX)));
     }
-    let place = |(step, _): &(Step<'_>, i64)| {
+    let place = |(step, _): &(Step<'_>, usize)| {
         let depth = tables.list.iter().position(|table| table.id == step.table.id).unwrap_or(0);
         match step.op {
             RowOp::Update => (0, depth),
@@ -164,20 +179,22 @@ async fn write(
     tx.batch("SAVEPOINT bundle").await?;
     open_bundle(tx, call, session).await?;
     for (index, (step, staged)) in steps.iter().enumerate() {
-        match step.run(tx, user, push_id, i64::MAX).await {
-            Ok(written) => check_updated(step, written, *staged)?,
-            Err(error) => {
-                let Some(fault) = error.fault_of_a_row() else { return Err(error) };
-                tx.batch("ROLLBACK TO bundle").await?;
-                open_bundle(tx, call, session).await?;
-                for (done, _) in &steps[..index] {
-                    done.run(tx, user, push_id, i64::MAX).await?;
-                }
-                let refusal = refused::by_statement(tx, step, user, push_id, fault).await?;
-                tx.batch("ROLLBACK TO bundle").await?;
-                return Ok(Some(refusal));
-            }
+        let fault = match step.run(tx, user, push_id, i64::MAX).await {
+            Ok(written) if step.wrote_all(written, *staged) => continue,
+            Ok(_) => refused::NOT_WRITTEN.to_owned(),
+            Err(error) => match error.fault_of_a_row() {
+                Some(fault) => fault,
+                None => return Err(error),
+            },
+        };
+        tx.batch("ROLLBACK TO bundle").await?;
+        open_bundle(tx, call, session).await?;
+        for (done, _) in &steps[..index] {
+            done.run(tx, user, push_id, i64::MAX).await?;
         }
+        let refusal = refused::by_statement(tx, step, user, push_id, fault).await?;
+        tx.batch("ROLLBACK TO bundle").await?;
+        return Ok(Some(refusal));
     }
     if let Err(error) = tx.batch("SAVEPOINT written; SET CONSTRAINTS ALL IMMEDIATE").await {
         let Some(fault) = error.fault_of_a_row() else { return Err(error) };
@@ -205,16 +222,4 @@ async fn open_bundle(tx: &Tx, call: &Call, session: &PushSession) -> PgResult<()
     )
     .await?;
     tx.batch("SET CONSTRAINTS ALL DEFERRED").await
-}
-
-/// An update that meets no row means that versions and rows disagree, which must not pass for success.
-fn check_updated(step: &Step<'_>, written: u64, staged: i64) -> PgResult<()> {
-    if step.op == RowOp::Update && i64::try_from(written).is_ok_and(|written| written < staged) {
-        log::warn!(
-            "{} of {staged} updated rows of {} were left out by a trigger, or are missing in their table",
-            staged - i64::try_from(written).unwrap_or(staged),
-            step.table.name
-        );
-    }
-    Ok(())
 }

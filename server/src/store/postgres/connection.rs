@@ -125,7 +125,8 @@ impl Access {
         match self {
             Self::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Self::Copy => "BEGIN ISOLATION LEVEL REPEATABLE READ",
-            Self::Write => "BEGIN",
+            // Whatever the database's default is: what waits for a user's lock has to see what its holder wrote.
+            Self::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
         }
     }
 }
@@ -157,7 +158,7 @@ impl Connections {
         let begin = access.begin();
         tx.batch(&format!(
             "{begin}; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL extra_float_digits = 1;
-             SET LOCAL intervalstyle = 'postgres'; SET LOCAL bytea_output = 'hex';
+             SET LOCAL intervalstyle = 'postgres'; SET LOCAL bytea_output = 'hex'; SET LOCAL jit = off;
              SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
         ))
         .await?;

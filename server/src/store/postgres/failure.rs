@@ -63,10 +63,11 @@ impl PgError {
         }
     }
 
-    /// The deferred constraint that does not hold.
-    pub(super) fn broken_reference(&self) -> Option<&str> {
+    /// The foreign key that does not hold: the table that has it, and its name, which is unique there only.
+    pub(super) fn broken_reference(&self) -> Option<(&str, &str)> {
         let error = self.database()?;
-        (*error.code() == SqlState::FOREIGN_KEY_VIOLATION).then(|| error.constraint()).flatten()
+        let broken = *error.code() == SqlState::FOREIGN_KEY_VIOLATION;
+        broken.then(|| error.table().zip(error.constraint())).flatten()
     }
 }
 

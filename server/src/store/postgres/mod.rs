@@ -118,6 +118,11 @@ macro_rules! work {
     }};
 }
 
+async fn purge(tx: &Tx, user: &str, now_ms: i64) -> PgResult<()> {
+    push::purge_expired(tx, user, now_ms).await?;
+    snapshot::purge_expired(tx, user, now_ms).await
+}
+
 #[async_trait]
 impl Store for PostgresStore {
     async fn connect(&self, call: &Call, pending: bool) -> StoreResult<ConnectResponse> {
@@ -244,7 +249,19 @@ impl Store for PostgresStore {
         self.read(|tx| Box::pin(scope::status(tx))).await
     }
 
-    async fn set_retained_floor(&self, scope: &Scope, floor: BundleSeq) -> StoreResult<()> {
+    async fn purge_expired(&self, now_ms: i64) -> StoreResult<()> {
+        loop {
+            let users = self.read(work!([now_ms] | tx | scope::with_expired_sessions(tx, now_ms))).await?;
+            for user in &users {
+                self.write(user, work!([user, now_ms] | tx | purge(tx, &user, now_ms))).await?;
+            }
+            if users.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn set_retained_floor(&self, scope: &Scope, floor: BundleSeq) -> StoreResult<bool> {
         let user = Arc::<str>::from(scope.user.as_str());
         self.write(&scope.user, work!([user] | tx | scope::set_floor(tx, &user, floor))).await
     }

@@ -22,7 +22,7 @@ pub(super) async fn create(
     let user = &call.scope.user;
     let source_id = call.source.as_str();
     let found = scope::find_locked(tx, call).await?.ok_or_else(|| rules::uninitialized(&call.scope))?;
-    purge_expired(tx, call).await?;
+    purge_expired(tx, user, call.now_ms).await?;
     // The committed tuple is looked up first, so a lost answer to the very commit that used up the lease is
     // recovered even by a client that still sends it.
     if let Some(bundle) = committed(tx, tables, call, &found, request.source_bundle_id).await? {
@@ -40,6 +40,15 @@ pub(super) async fn create(
         )
         .await?;
     for row in stale {
+        drop_session(tx, user, row.get(0)).await?;
+    }
+    let open = tx
+        .rows(
+            "SELECT push_id FROM rowtide.push_sessions WHERE user_id = $1 ORDER BY expires_at DESC, push_id",
+            &[text(user)],
+        )
+        .await?;
+    for row in rules::beyond(open, call.limits.push_sessions_per_user) {
         drop_session(tx, user, row.get(0)).await?;
     }
     let push_id = Uuid::new_v4().to_string();
@@ -279,10 +288,10 @@ pub(super) async fn drop_session(tx: &Tx, user: &str, push_id: &str) -> PgResult
     Ok(())
 }
 
-async fn purge_expired(tx: &Tx, call: &Call) -> PgResult<()> {
-    let user = &call.scope.user;
+/// Deletes a user's sessions that have expired.
+pub(super) async fn purge_expired(tx: &Tx, user: &str, now_ms: i64) -> PgResult<()> {
     let sql = "SELECT push_id FROM rowtide.push_sessions WHERE user_id = $1 AND expires_at <= $2";
-    for row in tx.rows(sql, &[text(user), int8(&call.now_ms)]).await? {
+    for row in tx.rows(sql, &[text(&user), int8(&now_ms)]).await? {
         drop_session(tx, user, row.get(0)).await?;
     }
     Ok(())

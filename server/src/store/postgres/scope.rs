@@ -120,12 +120,19 @@ pub(super) async fn replace_source(tx: &Tx, call: &Call, replacement: &SourceRep
     Ok(())
 }
 
-/// Prunes history up to a floor; row versions and source numbering stay.
-pub(super) async fn set_floor(tx: &Tx, user: &str, floor: BundleSeq) -> PgResult<()> {
-    lock(tx, user).await?;
-    let row = tx.one(STATE, &[text(&user)]).await?;
-    let found = state(&row, 0);
-    prune(tx, user, floor.min(found.latest).max(found.floor)).await
+/// Prunes history up to a floor; row versions and source numbering stay. Answers whether there is such a user.
+pub(super) async fn set_floor(tx: &Tx, user: &str, floor: BundleSeq) -> PgResult<bool> {
+    let row = tx.optional(&format!("{STATE} FOR UPDATE"), &[text(&user)]).await?;
+    let Some(found) = row.map(|row| state(&row, 0)) else { return Ok(false) };
+    prune(tx, user, floor.min(found.latest).max(found.floor)).await?;
+    Ok(true)
+}
+
+/// Some of the users with sessions that have expired.
+pub(super) async fn with_expired_sessions(tx: &Tx, now_ms: i64) -> PgResult<Vec<String>> {
+    let sql = "SELECT user_id FROM rowtide.push_sessions WHERE expires_at <= $1
+               UNION SELECT user_id FROM rowtide.snapshot_sessions WHERE expires_at <= $1 LIMIT 100";
+    Ok(tx.rows(sql, &[int8(&now_ms)]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Deletes bundles up to and with `floor`.

@@ -39,7 +39,16 @@ pub(super) async fn create(
         }
     };
     let chosen = choose(tables, wanted)?;
-    purge_expired(tx, call).await?;
+    purge_expired(tx, user, call.now_ms).await?;
+    let open = tx
+        .rows(
+            "SELECT snapshot_id FROM rowtide.snapshot_sessions WHERE user_id = $1 ORDER BY expires_at DESC, snapshot_id",
+            &[text(user)],
+        )
+        .await?;
+    for row in rules::beyond(open, call.limits.snapshot_sessions_per_user) {
+        drop_session(tx, user, row.get(0)).await?;
+    }
     let snapshot_id = Uuid::new_v4().to_string();
     let (mut row_count, mut byte_count, mut widest) = (0, 0, 0);
     for table in chosen {
@@ -226,10 +235,10 @@ async fn drop_session(tx: &Tx, user: &str, snapshot_id: &str) -> PgResult<()> {
     Ok(())
 }
 
-async fn purge_expired(tx: &Tx, call: &Call) -> PgResult<()> {
-    let user = &call.scope.user;
+/// Deletes a user's sessions that have expired.
+pub(super) async fn purge_expired(tx: &Tx, user: &str, now_ms: i64) -> PgResult<()> {
     let sql = "SELECT snapshot_id FROM rowtide.snapshot_sessions WHERE user_id = $1 AND expires_at <= $2";
-    for row in tx.rows(sql, &[text(user), int8(&call.now_ms)]).await? {
+    for row in tx.rows(sql, &[text(&user), int8(&now_ms)]).await? {
         drop_session(tx, user, row.get(0)).await?;
     }
     Ok(())

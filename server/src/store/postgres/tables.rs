@@ -175,13 +175,12 @@ impl Tables {
         found.ok_or_else(|| PgError::Other(format!("table number {id} is no longer registered")))
     }
 
-    /// A foreign key by its name, with the table that has it and the one that it refers to.
-    pub(super) fn reference(&self, constraint: &str) -> Option<(&Table, &Reference, &Table)> {
-        self.list.iter().find_map(|child| {
-            let reference = child.references.iter().find(|found| found.constraint == constraint)?;
-            let parent = self.by_name(&reference.parent).ok()?;
-            Some((child, reference, parent))
-        })
+    /// A foreign key of a table, with the table that has it and the one that it refers to.
+    pub(super) fn reference(&self, table: &str, constraint: &str) -> Option<(&Table, &Reference, &Table)> {
+        let child = self.by_name(table).ok()?;
+        let reference = child.references.iter().find(|found| found.constraint == constraint)?;
+        let parent = self.by_name(&reference.parent).ok()?;
+        Some((child, reference, parent))
     }
 
     /// Puts parents before children; tables of a circle stay in their order.

@@ -296,7 +296,15 @@ impl Store for SqliteStore {
         self.read(|c, _| scope::status(c)).await
     }
 
-    async fn set_retained_floor(&self, scope: &Scope, floor: BundleSeq) -> StoreResult<()> {
+    async fn purge_expired(&self, now_ms: i64) -> StoreResult<()> {
+        self.write(move |t, _| {
+            push::purge_expired(t, None, now_ms)?;
+            snapshot::purge_expired(t, None, now_ms)
+        })
+        .await
+    }
+
+    async fn set_retained_floor(&self, scope: &Scope, floor: BundleSeq) -> StoreResult<bool> {
         let scope = scope.clone();
         self.write(move |t, _| scope::set_floor(t, &scope, floor)).await
     }

@@ -33,7 +33,7 @@ pub(super) fn create(
 ) -> StoreResult<PushSessionReply> {
     let Call { scope, source: id, now_ms, .. } = call;
     let found = scope::find(transaction, scope, *now_ms)?.ok_or_else(|| rules::uninitialized(scope))?;
-    purge_expired(transaction, found.id, *now_ms)?;
+    purge_expired(transaction, Some(found.id), *now_ms)?;
     // The committed tuple is looked up first, so a lost answer to the very commit that used up the lease is
     // recovered even by a client that still sends it.
     if let Some(bundle) = committed(transaction, &found, id, request.source_bundle_id)? {
@@ -51,6 +51,13 @@ pub(super) fn create(
         .query_map(params![found.id, id.as_str(), asked], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<i64>>>()?;
     for session in stale {
+        drop_session(transaction, session)?;
+    }
+    let mut open = transaction.prepare_cached(
+        "SELECT session_id FROM push_sessions WHERE scope_id = ?1 ORDER BY expires_at DESC, session_id",
+    )?;
+    let open = open.query_map([found.id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    for session in rules::beyond(open, call.limits.push_sessions_per_user) {
         drop_session(transaction, session)?;
     }
     let push_id = mint_uuid();
@@ -205,11 +212,18 @@ pub(super) fn drop_session(transaction: &Transaction<'_>, session: i64) -> Store
     Ok(())
 }
 
-fn purge_expired(transaction: &Transaction<'_>, scope_id: i64, now_ms: i64) -> StoreResult<()> {
-    let mut statement = transaction
-        .prepare_cached("SELECT session_id FROM push_sessions WHERE scope_id = ?1 AND expires_at <= ?2")?;
-    let expired =
-        statement.query_map([scope_id, now_ms], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+/// Deletes the sessions of a scope, or of all, that have expired.
+pub(super) fn purge_expired(
+    transaction: &Transaction<'_>,
+    scope_id: Option<i64>,
+    now_ms: i64,
+) -> StoreResult<()> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT session_id FROM push_sessions WHERE scope_id = ifnull(?1, scope_id) AND expires_at <= ?2",
+    )?;
+    let expired = statement
+        .query_map(params![scope_id, now_ms], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
     for session in expired {
         drop_session(transaction, session)?;
     }

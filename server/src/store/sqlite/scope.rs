@@ -117,11 +117,12 @@ pub(super) fn status(connection: &Connection) -> StoreResult<StoreStatus> {
     Ok(status)
 }
 
-/// Prunes history up to a floor; row versions and source numbering stay.
-pub(super) fn set_floor(transaction: &Transaction<'_>, scope: &Scope, floor: BundleSeq) -> StoreResult<()> {
-    let found = ensure(transaction, scope, 0)?;
+/// Prunes history up to a floor; row versions and source numbering stay. Answers whether there is such a user.
+pub(super) fn set_floor(transaction: &Transaction<'_>, scope: &Scope, floor: BundleSeq) -> StoreResult<bool> {
+    let Some(found) = find(transaction, scope, 0)? else { return Ok(false) };
     let floor = floor.min(found.latest).max(found.floor);
-    prune(transaction, found.id, floor)
+    prune(transaction, found.id, floor)?;
+    Ok(true)
 }
 
 /// Deletes bundles up to and with `floor`.

@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 use crate::store::rules::{self, Replacement, rfc3339};
 use crate::store::{Call, RowPage, SnapshotPage, StoreResult};
 use crate::upload::write_snapshot_row;
-use rowtide::protocol::ids::BundleSeq;
+use rowtide::protocol::ids::{BundleSeq, mint_uuid};
 use rowtide::protocol::message::{SnapshotSession, SourceReplacement};
 use rowtide::protocol::problem::ProblemCode;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -37,7 +37,14 @@ pub(super) fn create(
         Some(replacement) => replace_source(transaction, call, &found, replacement)?,
         None => rules::refuse_retired(scope, source, &push::source(transaction, found.id, source)?)?,
     }
-    purge_expired(transaction, found.id, *now_ms)?;
+    purge_expired(transaction, Some(found.id), *now_ms)?;
+    let mut open = transaction.prepare_cached(
+        "SELECT session_id FROM snapshots WHERE scope_id = ?1 ORDER BY expires_at DESC, session_id",
+    )?;
+    let open = open.query_map([found.id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    for session in rules::beyond(open, call.limits.snapshot_sessions_per_user) {
+        drop_session(transaction, session)?;
+    }
     const LIMIT: &str = "(?2 IS NULL OR table_id IN (SELECT value FROM json_each(?2)))";
     let exact = scope.generation.accounts_snapshot_bytes();
     let row_bytes = if exact { "fixed_bytes + length(row_version)" } else { "octet_length(payload)" };
@@ -194,11 +201,18 @@ fn drop_session(transaction: &Transaction<'_>, id: i64) -> StoreResult<()> {
     Ok(())
 }
 
-fn purge_expired(transaction: &Transaction<'_>, scope_id: i64, now_ms: i64) -> StoreResult<()> {
-    let mut statement = transaction
-        .prepare_cached("SELECT session_id FROM snapshots WHERE scope_id = ?1 AND expires_at <= ?2")?;
-    let expired =
-        statement.query_map([scope_id, now_ms], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+/// Deletes the sessions of a scope, or of all, that have expired.
+pub(super) fn purge_expired(
+    transaction: &Transaction<'_>,
+    scope_id: Option<i64>,
+    now_ms: i64,
+) -> StoreResult<()> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT session_id FROM snapshots WHERE scope_id = ifnull(?1, scope_id) AND expires_at <= ?2",
+    )?;
+    let expired = statement
+        .query_map(params![scope_id, now_ms], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
     for id in expired {
         drop_session(transaction, id)?;
     }

@@ -93,8 +93,8 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
 SET extra_float_digits = 1
 -- What joins whole sets is hashed, whatever the statistics of such short-lived rows say; what is looked up row by row
--- says so by LATERAL.
-SET enable_nestloop = off AS $$
+-- says so by LATERAL. The nested loops that remain count as so costly that every bundle would be compiled (half a second).
+SET enable_nestloop = off SET jit = off AS $$
 DECLARE
     upserts text;
 BEGIN

@@ -1,5 +1,5 @@
 -- Layout 1 of the store on PostgreSQL: tables. Every key begins with the user, and no statement crosses users, except
--- for the catalog and the status.
+-- for the catalog, the status, and the look for users whose sessions have expired.
 --
 -- Push sessions, snapshot sessions and captures are UNLOGGED: what a crash of PostgreSQL takes of them is asked for
 -- again by the client, and nothing of them counts until a bundle is committed.
@@ -87,6 +87,8 @@ CREATE UNLOGGED TABLE rowtide.push_sessions (
     PRIMARY KEY (user_id, push_id)
 );
 
+CREATE INDEX push_sessions_by_expiry ON rowtide.push_sessions (expires_at);
+
 CREATE UNLOGGED TABLE rowtide.push_rows (
     user_id text NOT NULL,
     push_id text NOT NULL,
@@ -112,6 +114,8 @@ CREATE UNLOGGED TABLE rowtide.snapshot_sessions (
     expires_at bigint NOT NULL,
     PRIMARY KEY (user_id, snapshot_id)
 );
+
+CREATE INDEX snapshot_sessions_by_expiry ON rowtide.snapshot_sessions (expires_at);
 
 CREATE UNLOGGED TABLE rowtide.snapshot_rows (
     user_id text NOT NULL,
