@@ -8,7 +8,7 @@ use crate::store::{Backup, Founding, Running};
 use crate::tokens::{IssuedTokens, TestTokens};
 use rowtide::Request;
 use rowtide::protocol::profile::WireGeneration;
-use rowtide_server::{Limits, Registration, Service, ServiceConfig};
+use rowtide_server::{Limits, Registration, Service, ServiceConfig, Store};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -85,7 +85,24 @@ impl TestServer {
     /// # Errors
     /// A name is not made of `a-z`, `0-9` and `_`, a table comes twice, there is none, or the file cannot be made.
     pub fn start(options: TestServerOptions) -> Result<Self, TestServerError> {
-        let TestServerOptions { generation, schema, tables, store, limits, clock } = options;
+        let place = options.store;
+        Self::found(options, |founding| Running::first(founding, place))
+    }
+
+    /// Starts a server on a store of the host's, such as `rowtide_server::PostgresStore`: the options' own is not used, and
+    /// there is no backup.
+    ///
+    /// # Errors
+    /// A name is not made of `a-z`, `0-9` and `_`, a table comes twice, or there is none.
+    pub fn start_on(options: TestServerOptions, store: Arc<dyn Store>) -> Result<Self, TestServerError> {
+        Self::found(options, |founding| Ok(Running::on_store(founding, store)))
+    }
+
+    fn found(
+        options: TestServerOptions,
+        start: impl FnOnce(&Founding) -> Result<Running, TestServerError>,
+    ) -> Result<Self, TestServerError> {
+        let TestServerOptions { generation, schema, tables, store: _, limits, clock } = options;
         let tables: Vec<_> =
             tables.into_iter().map(|(table, key_column)| Registration { table, key_column }).collect();
         let mut config = ServiceConfig::new(generation, &schema, &tables)?;
@@ -93,7 +110,7 @@ impl TestServer {
         let clock = ServerClock::new(clock);
         let tokens = Arc::new(IssuedTokens::new(Arc::new(clock.clone())));
         let founding = Founding { config, clock, tokens };
-        let running = Running::first(&founding, store)?;
+        let running = start(&founding)?;
         Ok(Self {
             generation,
             founding: Arc::new(founding),

@@ -60,6 +60,11 @@ impl Running {
         }
     }
 
+    /// On a store of the host's.
+    pub(crate) fn on_store(founding: &Founding, store: Arc<dyn Store>) -> Self {
+        Self::on(founding, store, None)
+    }
+
     fn in_folder(founding: &Founding, folder: TempDir) -> Result<Self, TestServerError> {
         let store = SqliteStore::open(&file_in(&folder), &founding.config)?;
         Ok(Self::on(founding, Arc::new(store), Some(folder)))

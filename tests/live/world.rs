@@ -3,6 +3,8 @@
 use crate::device::TABLES;
 use async_trait::async_trait;
 use rowtide::{HttpTransport, Method, Request, Response, TokenError, TokenProvider, TokenReason, Transport};
+use rowtide_tests::database::Database;
+use rowtide_tests::on_postgres;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -11,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 struct Server {
     process: Child,
     url: String,
+    /// Dropped after the process has ended.
+    _database: Option<Database>,
 }
 
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
@@ -27,9 +31,18 @@ impl Server {
     }
 
     fn start() -> Self {
-        let mut process = Command::new(rowtide_tests::binary())
-            .args(["serve", "--listen", "127.0.0.1:0", "--store", "memory", "--demo"])
-            .args(TABLES.map(|table| format!("--table={table}:id")))
+        let mut command = Command::new(rowtide_tests::binary());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--demo"]);
+        // On PostgreSQL a demonstration brings these tables itself, with their types and constraints.
+        let database = on_postgres().then(|| {
+            let database = Database::create_blocking();
+            command.args(["--database-url", &database.url]);
+            database
+        });
+        if database.is_none() {
+            command.args(TABLES.map(|table| format!("--table={table}:id")));
+        }
+        let mut process = command
             .env("ROWTIDE_JWT_SECRET", "a secret of the tests")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -40,7 +53,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Self { process, url }
+        Self { process, url, _database: database }
     }
 }
 

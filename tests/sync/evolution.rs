@@ -127,6 +127,7 @@ async fn a_column_that_the_server_lacks_is_a_clear_error_at_the_first_sync() {
         old.exec("INSERT INTO notes (id) VALUES ('n1')").await;
         old.attach().await;
         old.sync().await;
+        server.tables_are_final();
         let new = Device::new(&server, "ada", &format!("{OLD}{UPGRADE}"), plain).await;
         let error = new.client().attach("ada").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TableMismatch);

@@ -2,7 +2,7 @@
 
 use crate::{BOTH, converge};
 use rowtide::{SqlValue, SyncTable};
-use rowtide_tests::{Device, TestServer};
+use rowtide_tests::{Device, TestServer, on_postgres};
 
 const SCHEMA: &str = "
     CREATE TABLE values_of_each_kind (
@@ -31,9 +31,11 @@ async fn values_of_every_kind_are_exact_end_to_end() {
         let tables = [("values_of_each_kind", "key"), ("teams", "id"), ("members", "id"), ("odd_name", "id")];
         let server = TestServer::new(generation, &tables);
         let a = device(&server).await;
+        // Text of PostgreSQL has no U+0000; a row with it goes to the inbox.
+        let first = u32::from(on_postgres());
         let every_escape: String =
-            (0..=0x2030).filter_map(char::from_u32).chain("😀\u{10ffff}".chars()).collect();
-        let big = vec![0x5a; 8 << 20];
+            (first..=0x2030).filter_map(char::from_u32).chain("😀\u{10ffff}".chars()).collect();
+        let big = vec![0x5a; 2 << 20];
         let insert =
             "INSERT INTO values_of_each_kind (i, r, t, b, n, flag, day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let none = || SqlValue::Null;

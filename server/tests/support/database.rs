@@ -6,6 +6,7 @@ use tokio_postgres::{Client, NoTls};
 
 /// A database that goes with its test.
 pub struct Database {
+    /// Where it is.
     pub url: String,
     name: String,
 }
@@ -22,6 +23,9 @@ fn server() -> &'static str {
 }
 
 /// A connection that ends with the client.
+///
+/// # Panics
+/// There is none.
 pub async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -30,6 +34,9 @@ pub async fn connect(url: &str) -> Client {
 
 impl Database {
     /// A database with the schema of these statements.
+    ///
+    /// # Panics
+    /// PostgreSQL does not run, or does not take the statements.
     pub async fn create(schema: &str) -> Self {
         let name = format!("rowtide_test_{}", uuid::Uuid::new_v4().simple());
         connect(server()).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
@@ -39,6 +46,18 @@ impl Database {
         database
     }
 
+    /// An empty database, for callers that are not asynchronous.
+    ///
+    /// # Panics
+    /// PostgreSQL does not run.
+    pub fn create_blocking() -> Self {
+        blocking(async || Self::create("").await)
+    }
+
+    /// A connection to it.
+    ///
+    /// # Panics
+    /// There is none.
     pub async fn connect(&self) -> Client {
         connect(&self.url).await
     }
@@ -48,10 +67,15 @@ impl Drop for Database {
     fn drop(&mut self) {
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         // The test's own runtime may be ending.
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async { connect(server()).await.batch_execute(&drop).await }).unwrap();
-        });
-        let _ = thread.join();
+        blocking(async move || connect(server()).await.batch_execute(&drop).await.unwrap());
     }
+}
+
+/// Runs work on a runtime of its own.
+fn blocking<T: Send + 'static>(work: impl AsyncFnOnce() -> T + Send + 'static) -> T {
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work())
+    });
+    thread.join().unwrap()
 }

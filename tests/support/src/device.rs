@@ -1,11 +1,11 @@
 //! Devices: a database in a folder of its own, opened and closed like an app's.
 
 use crate::opening::open;
+use crate::server::TestServer;
 use async_trait::async_trait;
 use rowtide::{
     Client, Clock, Config, LocalDatabase, SqlValue, SyncTable, TokenError, TokenProvider, TokenReason,
 };
-use rowtide_testing::TestServer;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -89,6 +89,7 @@ impl Device {
         schema: &str,
         change: impl Fn(Config) -> Config + Send + 'static,
     ) -> Self {
+        server.create_tables(schema).await;
         let folder = TempDir::new().expect("a temporary folder");
         let database = LocalDatabase::open(folder.path().join("app.db")).await.expect("the database opens");
         database.execute_script(schema).await.expect("the schema is valid");

@@ -1,8 +1,8 @@
 //! Two devices of one user, and their agreement.
 
 use crate::device::{Device, Notes};
+use crate::server::TestServer;
 use rowtide::protocol::profile::WireGeneration;
-use rowtide_testing::TestServer;
 
 /// Both wire generations.
 pub const BOTH: [WireGeneration; 2] = [WireGeneration::A, WireGeneration::B];
