@@ -24,10 +24,14 @@ pub(crate) struct Device {
     number: usize,
     pub(crate) clock: SimClock,
     state: Mutex<State>,
+    /// The app starts once at a time.
+    starting: tokio::sync::Mutex<()>,
+    /// The app lets one user sign in at a time.
+    signing_in: tokio::sync::Mutex<()>,
 }
 
 struct State {
-    /// Who is signed in.
+    /// Who is signed in when the app starts the next time.
     user: &'static str,
     /// How often it was opened.
     openings: u32,
@@ -39,6 +43,8 @@ struct State {
 struct Process {
     file: PathBuf,
     drive: Arc<Mutex<Drive>>,
+    /// Who is signed in.
+    user: &'static str,
     client: Client,
     database: LocalDatabase,
 }
@@ -57,7 +63,14 @@ impl Device {
     pub(crate) fn new(world: &Arc<World>, number: usize) -> Arc<Self> {
         let user = world.setup.users[number];
         let state = Mutex::new(State { user, openings: 0, process: None });
-        Arc::new(Self { world: world.clone(), number, clock: SimClock::new(), state })
+        Arc::new(Self {
+            world: world.clone(),
+            number,
+            clock: SimClock::new(),
+            state,
+            starting: tokio::sync::Mutex::default(),
+            signing_in: tokio::sync::Mutex::default(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -68,17 +81,14 @@ impl Device {
         self.world.journal.note(Lane::Device(self.number), kind, text);
     }
 
-    pub(crate) fn user(&self) -> &'static str {
-        self.lock().user
-    }
-
     /// The app while it runs; a killed one runs no more.
     fn process(&self) -> Option<Process> {
         self.lock().process.clone().filter(|process| !process.is_dead())
     }
 
-    pub(crate) fn client(&self) -> Option<Client> {
-        self.process().map(|process| process.client)
+    /// The client of the app while it runs, and who is signed in there.
+    pub(crate) fn client(&self) -> Option<(Client, &'static str)> {
+        self.process().map(|process| (process.client, process.user))
     }
 
     fn file(&self, opening: u32) -> PathBuf {
@@ -87,6 +97,7 @@ impl Device {
 
     /// Opens the database as the last process left it. One that still runs is closed first.
     pub(crate) async fn open(&self) {
+        let _alone = self.starting.lock().await;
         if let Some(process) = self.process() {
             self.note(Kind::Act, "is closed");
             let Process { client, database, .. } = process;
@@ -94,12 +105,12 @@ impl Device {
             client.close().await;
             database.close().await;
         }
-        let opening = {
+        let (opening, user) = {
             let mut state = self.lock();
             // What is left of a killed one ends by itself, and reaches neither disk nor network.
             state.process = None;
             state.openings += 1;
-            state.openings
+            (state.openings, state.user)
         };
         let file = self.file(opening);
         if opening > 1
@@ -111,7 +122,7 @@ impl Device {
                 .fail(format!("the database of d{} cannot be copied: {error}", self.number));
         }
         let drive = self.world.mount(&file, self.number);
-        match self.start(&file, &drive, opening).await {
+        match self.start(&file, &drive, opening, user).await {
             Ok(process) => {
                 self.note(Kind::Opened, format!("opens, the {opening}. time"));
                 self.lock().process = Some(process);
@@ -120,16 +131,28 @@ impl Device {
         }
     }
 
-    async fn start(&self, file: &Path, drive: &Arc<Mutex<Drive>>, opening: u32) -> rowtide::Result<Process> {
+    async fn start(
+        &self,
+        file: &Path,
+        drive: &Arc<Mutex<Drive>>,
+        opening: u32,
+        user: &'static str,
+    ) -> rowtide::Result<Process> {
         let database = LocalDatabase::open(file).await?;
         if opening == 1 {
             database.execute_script(&crate::schema::ddl(&self.world.setup.tables)).await?;
         }
-        let client = Client::open_in(&database, self.config(file, drive, opening)?).await?;
-        Ok(Process { file: file.to_owned(), drive: drive.clone(), client, database })
+        let client = Client::open_in(&database, self.config(file, drive, opening, user)?).await?;
+        Ok(Process { file: file.to_owned(), drive: drive.clone(), user, client, database })
     }
 
-    fn config(&self, file: &Path, drive: &Arc<Mutex<Drive>>, opening: u32) -> rowtide::Result<Config> {
+    fn config(
+        &self,
+        file: &Path,
+        drive: &Arc<Mutex<Drive>>,
+        opening: u32,
+        user: &'static str,
+    ) -> rowtide::Result<Config> {
         let setup = &self.world.setup;
         let limits = TransferLimits {
             upload_rows: setup.page_rows,
@@ -138,7 +161,7 @@ impl Device {
             ..TransferLimits::default()
         };
         let seed = self.world.network.seed() ^ (self.number as u64) << 32 ^ u64::from(opening);
-        let host = Host { world: self.world.clone(), number: self.number, user: self.lock().user };
+        let host = Host { world: self.world.clone(), number: self.number, user };
         let link = Link { world: self.world.clone(), device: self.number, drive: drive.clone() };
         Ok(Config::new(file, TestServer::URL, "business")?
             .tables(setup.tables.iter().map(crate::schema::Table::sync_table))
@@ -197,8 +220,9 @@ impl Device {
     pub(crate) async fn call(&self, call: Call) {
         let Some(process) = self.process() else { return };
         let client = process.client.clone();
+        let _alone = if call == Call::Attach { Some(self.signing_in.lock().await) } else { None };
         let operation = match call {
-            Call::Attach => Operation::Attach { user: self.user().to_owned() },
+            Call::Attach => Operation::Attach { user: process.user.to_owned() },
             Call::Sync => Operation::Sync,
             Call::Push => Operation::Push,
             Call::Pull => Operation::Pull,
@@ -245,6 +269,7 @@ impl Device {
 
     /// Another user signs in, once everything of the former one is at the server.
     pub(crate) async fn switch_user(&self, user: &'static str) {
+        let _alone = self.signing_in.lock().await;
         let Some(process) = self.process() else { return };
         if process.client.status().await.is_ok_and(|status| status.user.is_some()) {
             let result = process.client.sync_then_detach().await;
@@ -262,6 +287,7 @@ impl Device {
         }
         self.lock().user = user;
         self.note(Kind::Act, format!("is {user}'s now"));
+        drop(process);
         // The app asks for tokens of who is signed in when it was opened.
         self.open().await;
     }

@@ -11,6 +11,7 @@ mod run;
 mod schema;
 mod script;
 mod seeds;
+mod shrink;
 mod witness;
 mod world;
 
@@ -30,19 +31,30 @@ struct Options {
     /// Print one JSON object as the last line: `seeds`, `failed`, `failing_seeds`.
     #[arg(long)]
     json: bool,
-    /// Print everything that happens with the first seed.
+    /// Replay the first seed and print everything that happens.
     #[arg(long)]
     log: bool,
+    /// Shorten the script of the first seed, which must fail, before it is replayed.
+    #[arg(long)]
+    shrink: bool,
+    /// Do not cut off requests and replies in what is printed.
+    #[arg(long)]
+    full: bool,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if options.log {
-        let script = draw::draw(options.first_seed);
+    if options.log || options.shrink {
+        let mut script = draw::draw(options.first_seed);
+        if let Some(failure) = options.shrink.then(|| run::run(&script, None).failure).flatten() {
+            (script, _) = shrink::shrink(&script, &failure, None);
+        }
         print!("{script}");
         let run = run::run(&script, None);
         for entry in &run.journal {
-            println!("{entry}");
+            let text = entry.to_string();
+            let end = if options.full { text.len() } else { text.floor_char_boundary(200) };
+            println!("{}", &text[..end]);
         }
         println!("{}", run.failure.as_deref().unwrap_or("nothing is wrong"));
         return ExitCode::from(u8::from(run.failure.is_some()));

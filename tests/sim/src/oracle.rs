@@ -78,7 +78,7 @@ pub(crate) async fn at_rest(world: &World, devices: &[Arc<Device>]) {
 }
 
 async fn device_at_rest(world: &World, number: usize, device: &Device) -> Result<(), String> {
-    let client = device.client().ok_or("it does not run")?;
+    let (client, _) = device.client().ok_or("it does not run")?;
     let status = client.status().await.map_err(|error| error.to_string())?;
     if status.pending_rows != 0 {
         return Err(format!("{} rows are pending", status.pending_rows));

@@ -12,9 +12,13 @@ use rowtide::simulation::mutation::Mutation;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Rounds of syncs in which everything must come to rest.
 const ROUNDS: usize = 14;
+
+/// A call of an app that takes longer, with nothing in its way any more, hangs.
+const LONGEST_CALL: Duration = Duration::from_secs(3_600);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -26,8 +30,16 @@ pub(crate) struct Run {
     pub(crate) commits: Vec<u32>,
 }
 
-/// Plays a script, with a bug if one is to be found.
+/// Plays a script, with a bug if one is to be found. A panic is a failure like any other.
 pub(crate) fn run(script: &Script, mutation: Option<Mutation>) -> Run {
+    std::panic::catch_unwind(|| play(script, mutation)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+        Run { journal: Vec::new(), failure: Some(format!("a panic: {text}")), commits: Vec::new() }
+    })
+}
+
+fn play(script: &Script, mutation: Option<Mutation>) -> Run {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -42,22 +54,38 @@ pub(crate) fn run(script: &Script, mutation: Option<Mutation>) -> Run {
             device.open().await;
         }
         let before: Vec<u32> = devices.iter().map(|device| device.commits()).collect();
-        let player = Player { world: world.clone(), devices };
+        let mut player = Player { world: world.clone(), devices, waiting: JoinSet::new() };
         player.play(script).await;
-        let commits =
-            player.devices.iter().zip(before).map(|(device, before)| device.commits() - before).collect();
+        let commits = player
+            .devices
+            .iter()
+            .zip(before)
+            .map(|(device, before)| device.commits().saturating_sub(before))
+            .collect();
         player.come_to_rest().await;
         Run { failure: world.journal.failure(), journal: world.journal.take(), commits }
     })
 }
 
+/// How far a device is after a round.
+enum Settling {
+    AtRest,
+    /// Another device seeds the server.
+    Waits {
+        seconds: u64,
+    },
+    Moved(String),
+}
+
 struct Player {
     world: Arc<World>,
     devices: Vec<Arc<Device>>,
+    /// What the apps wait for.
+    waiting: JoinSet<()>,
 }
 
 impl Player {
-    async fn play(&self, script: &Script) {
+    async fn play(&mut self, script: &Script) {
         for step in &script.steps {
             tokio::time::sleep(Duration::from_millis(step.after_ms)).await;
             if self.world.journal.failure().is_some() {
@@ -69,16 +97,16 @@ impl Player {
         }
     }
 
-    async fn act(&self, act: &Act) {
-        let Self { world, devices } = self;
+    async fn act(&mut self, act: &Act) {
+        let Self { world, devices, waiting } = self;
         match act {
             Act::Write { device, mark, sql } => {
                 let (device, mark, sql) = (devices[*device].clone(), *mark, sql.clone());
-                tokio::spawn(async move { device.write(mark, &sql).await });
+                waiting.spawn(async move { device.write(mark, &sql).await });
             }
             Act::Call { device, call } => {
                 let (device, call) = (devices[*device].clone(), *call);
-                tokio::spawn(async move { device.call(call).await });
+                waiting.spawn(async move { device.call(call).await });
             }
             Act::Kill { device, when } => devices[*device].kill(*when),
             Act::Open { device } => devices[*device].open().await,
@@ -90,7 +118,7 @@ impl Player {
             Act::Clock { device, milliseconds } => devices[*device].clock.put(*milliseconds),
             Act::SwitchUser { device, user } => {
                 let (device, user) = (devices[*device].clone(), *user);
-                tokio::spawn(async move { device.switch_user(user).await });
+                waiting.spawn(async move { device.switch_user(user).await });
             }
             Act::RejectTokens { user } => world.server.reject_tokens(user),
             Act::RestartServer => world.server.restart(),
@@ -112,13 +140,20 @@ impl Player {
     }
 
     /// Heals everything, syncs until nothing moves, and looks at the result.
-    async fn come_to_rest(&self) {
+    async fn come_to_rest(&mut self) {
         if self.world.journal.failure().is_some() {
             return;
         }
         self.world.network.heal();
         for device in &self.devices {
             device.heal();
+            device.call(Call::Stop).await;
+        }
+        let ended = async { while self.waiting.join_next().await.is_some() {} };
+        if tokio::time::timeout(LONGEST_CALL, ended).await.is_err() {
+            return self.world.journal.fail("a call of an app never ends");
+        }
+        for device in &self.devices {
             if device.client().is_none() {
                 device.open().await;
             }
@@ -134,49 +169,58 @@ impl Player {
         let mut last = String::new();
         for round in 0..ROUNDS {
             let mut moved = false;
+            let mut wait = None;
             for (number, device) in self.devices.iter().enumerate() {
-                if let Some(what) = self.settle_device(device, round).await {
-                    moved = true;
-                    last = format!("d{number}: {what}");
+                match self.settle_device(device, round).await {
+                    Settling::AtRest => {}
+                    Settling::Waits { seconds } => wait = wait.max(Some(seconds)),
+                    Settling::Moved(what) => {
+                        moved = true;
+                        last = format!("d{number}: {what}");
+                    }
                 }
                 if self.world.journal.failure().is_some() {
                     return;
                 }
             }
-            if !moved {
-                return;
+            match wait {
+                // Whoever seeds does so in the next round; a lease that nobody uses any more runs out.
+                Some(seconds) if !moved => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                Some(_) => {}
+                None if !moved => return,
+                None => {}
             }
         }
         self.world.journal.fail(format!("nothing comes to rest in {ROUNDS} rounds: {last}"));
     }
 
-    /// One round of a device; answers what moved.
-    async fn settle_device(&self, device: &Device, round: usize) -> Option<String> {
-        let Some(client) = device.client() else { return Some("does not run".into()) };
+    /// One round of a device.
+    async fn settle_device(&self, device: &Device, round: usize) -> Settling {
+        let Some((client, user)) = device.client() else { return Settling::Moved("does not run".into()) };
         let status = match client.status().await {
             Ok(status) => status,
-            Err(error) => return Some(format!("status: {error}")),
+            Err(error) => return Settling::Moved(format!("status: {error}")),
         };
         if status.user.is_none() {
-            let result = client.attach(device.user()).await;
+            let result = client.attach(user).await;
             device.ended(Call::Attach, &result);
             if let Ok(Outcome::RetryLater { seconds }) = result.as_ref().map(|report| &report.outcome) {
-                tokio::time::sleep(Duration::from_secs(u64::try_from(*seconds).unwrap_or(1))).await;
+                return Settling::Waits { seconds: u64::try_from(*seconds).unwrap_or(1) };
             }
-            return Some(format!("Attach: {}", outcome(&result)));
+            return Settling::Moved(format!("Attach: {}", outcome(&result)));
         }
         let result = client.sync().await;
         device.ended(Call::Sync, &result);
         match &result {
             Ok(report) if report.outcome == Outcome::NoChange => {}
-            _ => return Some(format!("Sync: {}", outcome(&result))),
+            _ => return Settling::Moved(format!("Sync: {}", outcome(&result))),
         }
         // Half of the time what is in the inbox is given up, once the rest has settled.
         let refused = client.status().await.map_or(0, |status| status.refused_rows);
         if refused > 0 && round > 4 {
             device.call(Call::DiscardRefused).await;
-            return Some(format!("{refused} refused rows were given up"));
+            return Settling::Moved(format!("{refused} refused rows were given up"));
         }
-        None
+        Settling::AtRest
     }
 }
