@@ -188,3 +188,23 @@ async fn a_replacement_that_the_server_made_itself_is_adopted() {
         converge(&a, &b).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_under_a_source_that_was_retired_meanwhile_goes_on_under_its_replacement() {
+    for generation in BOTH {
+        let (server, a, b) =
+            two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'x'), ('n2', 'y')").await;
+        let source = a.client().source_info().await.unwrap().source_id;
+        let replacement = server.retire_source("ada", &source).await.unwrap();
+        b.exec("UPDATE notes SET title = 'from b' WHERE id = 'n1'").await;
+        b.sync().await;
+        a.exec("UPDATE notes SET title = 'pending' WHERE id = 'n2'").await;
+        a.client().rebuild().await.unwrap();
+        assert_eq!(a.client().source_info().await.unwrap().source_id, replacement);
+        converge(&a, &b).await;
+        assert_eq!(
+            b.text("SELECT group_concat(title) FROM (SELECT title FROM notes ORDER BY id)").await,
+            "from b,pending"
+        );
+    }
+}

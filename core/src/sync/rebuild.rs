@@ -13,7 +13,7 @@ use crate::protocol::validate;
 use crate::report::{Phase, Report};
 use crate::schema::{ManagedSchema, TableId};
 use crate::storage::operation::{self, Operation, OperationKind};
-use crate::storage::{managed_tables, stage};
+use crate::storage::{attachment, managed_tables, stage};
 use crate::transport::api::{Answer, Body, Refusal};
 
 /// Sessions that may end under a download before it gives up.
@@ -64,7 +64,7 @@ impl Engine {
         ))
     }
 
-    /// Creates a session; `None` where the server named another replacement source, which was adopted.
+    /// Creates a session; `None` where the server has retired the source, and the download goes on under another.
     async fn create_session(
         &self,
         source: &SourceId,
@@ -83,20 +83,15 @@ impl Engine {
         let request = SnapshotSessionRequest { source_replacement, tables };
         let session = match self.api.create_snapshot(source, &request).await {
             Ok(session) => session,
-            Err(Refusal::Problem { code: Some(ProblemCode::SourceRetired), problem, error, .. })
-                if replaces =>
-            {
+            Err(Refusal::Problem { code: Some(ProblemCode::SourceRetired), problem, error, .. }) => {
                 let named =
                     problem.replaced_by_source_id.filter(|_| problem.source_id.as_ref() == Some(source));
-                let Some(replacement) = named else { return Err(error) };
-                let kind =
-                    OperationKind::SourceRecovery { reason: ReplacementReason::SourceRetired, replacement };
-                self.database
-                    .transaction(move |transaction| {
-                        operation::finish(transaction)?;
-                        operation::start(transaction, &kind, "")
-                    })
-                    .await?;
+                let replacement = match named {
+                    Some(named) => named,
+                    None if replaces => return Err(error),
+                    None => SourceId::mint(),
+                };
+                self.go_on_under(replacement, &operation.kind).await?;
                 return Ok(None);
             }
             Err(refusal) => return Err(refusal.into()),
@@ -118,6 +113,26 @@ impl Engine {
             .transaction(move |transaction| operation::set_session(transaction, Some(&stored)))
             .await?;
         Ok(Some(session))
+    }
+
+    /// The server has retired the source: the download goes on under another one, which replaces it.
+    async fn go_on_under(&self, replacement: SourceId, kind: &OperationKind) -> Result<()> {
+        let attaching = matches!(kind, OperationKind::RemoteReplace { .. });
+        let recovery = OperationKind::SourceRecovery {
+            reason: ReplacementReason::SourceRetired,
+            replacement: replacement.clone(),
+        };
+        self.database
+            .transaction(move |transaction| {
+                if attaching {
+                    // Nothing was sent under it since the last user was detached.
+                    return attachment::replace_source(transaction, &replacement);
+                }
+                operation::finish(transaction)?;
+                operation::start(transaction, &recovery, "")
+            })
+            .await?;
+        Ok(())
     }
 
     /// The tables that a snapshot may be limited to, where the server can do that.
