@@ -28,4 +28,82 @@ macro_rules! mutations {
 mutations! {
     /// The checkpoint is moved to the end of a page with its first bundle.
     CheckpointEarly = "checkpoint-early",
+    /// A bundle is applied, and the checkpoint is not moved.
+    CheckpointStays = "checkpoint-stays",
+    /// The last row of a bundle is not applied.
+    LastRowSkipped = "last-row-skipped",
+    /// The server's row replaces a dirty row unasked.
+    DirtyRowOverwritten = "dirty-row-overwritten",
+    /// Every conflict is decided for the server.
+    ServerAlwaysWins = "server-always-wins",
+    /// A dirty row that is kept does not take the new base version.
+    BaseNotRebased = "base-not-rebased",
+    /// Local rows whose parent was deleted elsewhere stay.
+    OrphansKept = "orphans-kept",
+    /// The server's deletes are noted and not carried out.
+    DeleteNotApplied = "delete-not-applied",
+    /// What a delete of the server takes along is not uploaded.
+    SideEffectsForgotten = "side-effects-forgotten",
+    /// The change log is read and not emptied.
+    ChangeLogKept = "change-log-kept",
+    /// What was frozen is dropped instead of becoming dirty again.
+    ThawForgets = "thaw-forgets",
+    /// Frozen rows stay dirty as well.
+    DirtyKeptAtFreeze = "dirty-kept-at-freeze",
+    /// Updates are sent as inserts.
+    AlwaysInsert = "always-insert",
+    /// Local deletes are not frozen.
+    DeletesNotSent = "deletes-not-sent",
+    /// The outbox outlives its replay.
+    OutboxKeptAfterReplay = "outbox-kept-after-replay",
+    /// What was edited during an upload is taken as uploaded.
+    EditDuringUploadForgotten = "edit-during-upload-forgotten",
+    /// The versions of uploaded rows are not kept.
+    VersionsNotReplayed = "versions-not-replayed",
+    /// An own bundle moves the checkpoint over bundles of others.
+    GapJumped = "gap-jumped",
+    /// The number of a bundle is used again.
+    NumberReused = "number-reused",
+    /// The stage is not emptied.
+    StageKept = "stage-kept",
+    /// Rows that a snapshot lacks stay.
+    MissingRowsKept = "missing-rows-kept",
+    /// A snapshot makes local intent be forgotten.
+    LocalIntentLostInRebuild = "local-intent-lost-in-rebuild",
+    /// How far a download came is not kept.
+    ProgressNotKept = "progress-not-kept",
+    /// Detach does not ask whether rows are unsynced.
+    DetachDropsUnsynced = "detach-drops-unsynced",
+    /// Detach leaves the rows of a table.
+    DetachKeepsRows = "detach-keeps-rows",
+    /// A bundle whose reply was lost is sent once more under another source.
+    LostReplySentAgain = "lost-reply-sent-again",
+    /// A retired source is not replaced.
+    SourceNotReplaced = "source-not-replaced",
+    /// What an earlier run left is not settled first.
+    NotSettled = "not-settled",
+    /// Bundles of others below an own one are left for later.
+    GapLeft = "gap-left",
+    /// A token that was rejected is used on.
+    RejectedTokenKept = "rejected-token-kept",
+    /// The server does not know a bundle that it committed.
+    CommittedBundleUnknown = "committed-bundle-unknown",
+    /// The server takes any number of bundle.
+    TwiceCommitted = "twice-committed",
+    /// The server keeps the session that a new one replaces.
+    StaleSessionKept = "stale-session-kept",
+    /// The server commits rows whose base is old.
+    ConflictOverlooked = "conflict-overlooked",
+    /// The server gives a row the version of the bundle before.
+    VersionBehind = "version-behind",
+    /// The server gives a snapshot the number of the next bundle.
+    SnapshotTooNew = "snapshot-too-new",
+    /// The server prunes history and does not say so.
+    FloorForgotten = "floor-forgotten",
+    /// The server lets two devices seed at once.
+    LeaseShared = "lease-shared",
+    /// The server moves the end of a pull while it runs.
+    TargetIgnored = "target-ignored",
+    /// The server leaves deletes out of a pull.
+    DeletesNotTold = "deletes-not-told",
 }

@@ -14,6 +14,7 @@ use crate::protocol::ids::RowVersion;
 use crate::protocol::payload::ExtraMembers;
 use crate::protocol::value::SqlValue;
 use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{ErrorCode, Transaction};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -149,7 +150,7 @@ impl<'a> Applier<'a> {
     pub(crate) fn finish_with(mut self, lookup: Lookup<'_>) -> Result<Applied> {
         self.restore_applied(lookup)?;
         self.check_parked()?;
-        if self.any_dirty {
+        if self.any_dirty && !mutated(Mutation::OrphansKept) {
             self.extend_local_deletes()?;
             while self.refuse_orphans()? > 0 {}
         }
@@ -179,8 +180,10 @@ impl<'a> Applier<'a> {
         let server = self.keep_extra(table, key, server)?;
         self.side_effects.remove(&(table.id, wire_key.to_owned()));
         let next = RowState { version, deleted: server.is_none() };
-        let dirty =
-            if self.any_dirty { dirty_rows::last_change(self.transaction, table.id, key)? } else { None };
+        let dirty = match self.any_dirty && !mutated(Mutation::DirtyRowOverwritten) {
+            true => dirty_rows::last_change(self.transaction, table.id, key)?,
+            false => None,
+        };
         let Some(last_change) = dirty else {
             return self.accept(table, key, next, server.as_deref());
         };
@@ -246,6 +249,7 @@ impl<'a> Applier<'a> {
             last_change,
         };
         let verdict = arbiter.decide(&meeting).ok_or(StorageError::Undecided)?;
+        let verdict = if mutated(Mutation::ServerAlwaysWins) { Verdict::AcceptServer } else { verdict };
         self.done.conflicts += 1;
         self.resolve(table, key, next, server.as_deref(), verdict)
     }
@@ -264,6 +268,7 @@ impl<'a> Applier<'a> {
                 dirty_rows::clear(self.transaction, table.id, key)?;
                 self.accept(table, key, next, server)
             }
+            Verdict::KeepLocal if mutated(Mutation::BaseNotRebased) => Ok(()),
             Verdict::KeepLocal => {
                 base_images::set(self.transaction, table, key, server)?;
                 self.set_state(table, key, next)
@@ -304,6 +309,7 @@ impl<'a> Applier<'a> {
                 self.free_unique_values(table, values)?;
                 self.write(table, key, values)?;
             }
+            None if mutated(Mutation::DeleteNotApplied) => {}
             None => {
                 self.delete(table, key)?;
                 self.parked.retain(|(parked, parked_key)| *parked != table.id || parked_key != key);

@@ -3,6 +3,7 @@
 use super::error::Result;
 use crate::protocol::ids::{BundleSeq, SourceBundleId, SourceId};
 use crate::protocol::profile::WireGeneration;
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, Transaction, params};
 
 /// The stored attachment.
@@ -110,7 +111,7 @@ pub(crate) fn finish_source_bundle(
         "UPDATE _rowtide_attachment SET initialization_id = NULL, failed_commits = 0,
          next_source_bundle_id = CASE source_id WHEN ?1 THEN max(next_source_bundle_id, ?2)
                                                 ELSE next_source_bundle_id END",
-        params![source.as_str(), done.next().0],
+        params![source.as_str(), if mutated(Mutation::NumberReused) { done.0 } else { done.next().0 }],
     )?;
     Ok(())
 }

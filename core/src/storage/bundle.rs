@@ -12,6 +12,7 @@ use crate::protocol::problem::Conflict;
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde_json::value::RawValue;
 
@@ -63,7 +64,13 @@ pub(crate) fn apply_page(
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         match apply_bundle(&transaction, schema, generation, bundle, arbiter, now_ms) {
             Ok(applied) => {
-                attachment::set_checkpoint(&transaction, bundle.bundle_seq)?;
+                let seq = match (mutated(Mutation::CheckpointEarly), bundles.last()) {
+                    (true, Some(last)) => last.bundle_seq,
+                    _ => bundle.bundle_seq,
+                };
+                if !mutated(Mutation::CheckpointStays) {
+                    attachment::set_checkpoint(&transaction, seq)?;
+                }
                 integrity::commit(transaction, schema, now_ms)?;
                 progress.last = bundle.bundle_seq;
                 progress.bundles += 1;
@@ -121,8 +128,10 @@ fn apply_bundle(
     now_ms: i64,
 ) -> Result<Applied> {
     let mut applier = Applier::begin(transaction, schema, now_ms)?;
-    for row in &bundle.rows {
-        if schema.ignores(&row.schema, &row.table) {
+    for (index, row) in bundle.rows.iter().enumerate() {
+        if schema.ignores(&row.schema, &row.table)
+            || (mutated(Mutation::LastRowSkipped) && index > 0 && index + 1 == bundle.rows.len())
+        {
             continue;
         }
         let (table, key) = stage::locate(schema, &row.schema, &row.table, &row.key)?;

@@ -4,13 +4,14 @@ use super::error::Result;
 use super::{attachment, base_images, dirty_rows, operation, outbox, quote, refused_rows};
 use crate::protocol::ids::SourceId;
 use crate::schema::ManagedSchema;
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::Transaction;
 
 /// Detaches and wipes, unless rows are unsynced; answers how many are, and nothing was done then. Checked and
 /// done in one transaction, so a write cannot slip in between.
 pub(crate) fn detach(transaction: &Transaction<'_>, schema: &ManagedSchema) -> Result<i64> {
     let unsynced = dirty_rows::pending(transaction, schema)? + refused_rows::count(transaction)?;
-    if unsynced > 0 {
+    if unsynced > 0 && !mutated(Mutation::DetachDropsUnsynced) {
         return Ok(unsynced);
     }
     wipe(transaction, schema)?;
@@ -29,7 +30,7 @@ pub(crate) fn detach(transaction: &Transaction<'_>, schema: &ManagedSchema) -> R
 /// Deletes every managed row, and everything that is known and intended about them.
 pub(crate) fn wipe(transaction: &Transaction<'_>, schema: &ManagedSchema) -> Result<()> {
     transaction.execute_batch("UPDATE _rowtide_apply SET applying = 1; PRAGMA defer_foreign_keys = ON")?;
-    for table in schema.tables.iter().rev() {
+    for table in schema.tables.iter().rev().skip(usize::from(mutated(Mutation::DetachKeepsRows))) {
         transaction.execute(&format!("DELETE FROM {}", quote(&table.name)), [])?;
     }
     outbox::clear(transaction)?;

@@ -4,6 +4,7 @@ use super::error::Result;
 use super::quote;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// Moves the change log into dirty rows. Orders never run backwards: the log's numbers start again after
@@ -29,7 +30,9 @@ pub(crate) fn coalesce(transaction: &Transaction<'_>) -> Result<bool> {
             "DELETE FROM _rowtide_refused_rows WHERE (table_id, key) IN (SELECT table_id, key FROM _rowtide_change_log)",
         )?
         .execute([])?;
-    transaction.prepare_cached("DELETE FROM _rowtide_change_log")?.execute([])?;
+    if !mutated(Mutation::ChangeLogKept) {
+        transaction.prepare_cached("DELETE FROM _rowtide_change_log")?.execute([])?;
+    }
     transaction
         .prepare_cached("UPDATE _rowtide_attachment SET changes_coalesced = ?1")?
         .execute([offset + last])?;

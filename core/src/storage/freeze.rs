@@ -11,6 +11,7 @@ use crate::protocol::payload;
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, ManagedTable, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Transaction, params};
 use std::sync::Arc;
 
@@ -94,7 +95,9 @@ impl Freezing<'_> {
     /// Writes the head, and takes the frozen rows out of the dirty ones.
     fn finish(self) -> Result<Option<Outbox>> {
         let Self { transaction, hasher, rows, full, selective, .. } = self;
-        if full || selective {
+        if mutated(Mutation::DirtyKeptAtFreeze) {
+            // Nothing leaves the dirty rows.
+        } else if full || selective {
             transaction.execute(
                 "DELETE FROM _rowtide_dirty_rows WHERE (table_id, key) IN (SELECT table_id, key FROM _rowtide_outbox_rows)",
                 [],
@@ -150,7 +153,11 @@ impl Freezing<'_> {
         while let Some(row) = found.next()? {
             let changes = Changes { first: row.get(0)?, last: row.get(1)? };
             let (version, deleted): (i64, bool) = (row.get(2)?, row.get(3)?);
-            let op = if version > 0 && !deleted { RowOp::Update } else { RowOp::Insert };
+            let op = if version > 0 && !deleted && !mutated(Mutation::AlwaysInsert) {
+                RowOp::Update
+            } else {
+                RowOp::Insert
+            };
             let values = rows::values(table, row, 4)?;
             let mut json = String::new();
             let encoded = match values {
@@ -181,6 +188,9 @@ impl Freezing<'_> {
     }
 
     fn deletes(&mut self, table: &Arc<ManagedTable>) -> Result<()> {
+        if mutated(Mutation::DeletesNotSent) {
+            return Ok(());
+        }
         let sql = format!(
             "SELECT d.key, d.first_change, d.last_change, s.row_version
              FROM {} AS d

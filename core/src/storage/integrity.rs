@@ -7,6 +7,7 @@ use super::refused_rows::{self, Refusal, RefusedReason};
 use super::{dirty_rows, quote, row_state, rows};
 use crate::protocol::value::SqlValue;
 use crate::schema::{DeleteAction, ManagedSchema, ManagedTable, Reference, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::Transaction;
 use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use std::collections::HashSet;
@@ -271,7 +272,7 @@ impl Applier<'_> {
 
     /// Makes local intent of the side effects that the server's rows did not confirm.
     pub(super) fn keep_side_effects(&self) -> Result<()> {
-        if self.side_effects.is_empty() {
+        if self.side_effects.is_empty() || mutated(Mutation::SideEffectsForgotten) {
             return Ok(());
         }
         let mut insert = self

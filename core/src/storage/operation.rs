@@ -4,6 +4,7 @@
 use super::error::Result;
 use crate::protocol::ids::{BundleSeq, SourceId};
 use crate::protocol::message::{ReplacementReason, SnapshotSession};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// Why a snapshot is being downloaded.
@@ -133,7 +134,7 @@ pub(crate) fn set_session(transaction: &Transaction<'_>, session: Option<&Snapsh
 pub(crate) fn set_progress(transaction: &Transaction<'_>, rows: i64, bytes: i64) -> Result<()> {
     transaction
         .prepare_cached("UPDATE _rowtide_operation SET staged_rows = ?1, staged_bytes = ?2")?
-        .execute([rows, bytes])?;
+        .execute([if mutated(Mutation::ProgressNotKept) { 0 } else { rows }, bytes])?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use crate::protocol::ids::{SourceBundleId, SourceId};
 use crate::protocol::message::CommittedBundle;
 use crate::protocol::value::encode_text;
 use crate::schema::{ManagedSchema, ManagedTable, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -125,6 +126,9 @@ pub(crate) fn set_committed(
 /// Turns the outbox back into dirty rows. Only after proof that the server has nothing of it.
 pub(crate) fn thaw(transaction: &Transaction<'_>) -> Result<()> {
     dirty_rows::coalesce(transaction)?;
+    if mutated(Mutation::ThawForgets) {
+        return clear(transaction);
+    }
     transaction.execute(
         "INSERT INTO _rowtide_dirty_rows (table_id, key, first_change, last_change)
          SELECT table_id, key, first_change, last_change FROM _rowtide_outbox_rows WHERE true

@@ -11,6 +11,7 @@ use crate::protocol::message::{CommittedBundle, RowOp};
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, Transaction};
 
 /// The hash that the server must report if it committed exactly the outbox, row for row: equality proves
@@ -67,6 +68,12 @@ pub(crate) fn replay_verbatim(
 ) -> Result<()> {
     dirty_rows::coalesce(transaction)?;
     rebase_edited(transaction, schema, generation)?;
+    if mutated(Mutation::EditDuringUploadForgotten) {
+        transaction.execute("DELETE FROM _rowtide_dirty_rows", [])?;
+    }
+    if mutated(Mutation::VersionsNotReplayed) {
+        return finish(transaction, schema, bundle);
+    }
     transaction.execute(
         "INSERT INTO _rowtide_row_state (table_id, key, row_version, deleted)
          SELECT table_id, key, ?1, op = 'DELETE' FROM _rowtide_outbox_rows WHERE true
@@ -182,13 +189,15 @@ pub(crate) fn stage_holds_outbox(
 
 fn finish(transaction: &Transaction<'_>, schema: &ManagedSchema, bundle: &CommittedBundle) -> Result<()> {
     kept_columns::forget_deleted(transaction)?;
-    outbox::clear(transaction)?;
+    if !mutated(Mutation::OutboxKeptAfterReplay) {
+        outbox::clear(transaction)?;
+    }
     base_images::sweep(transaction, schema)?;
     commits::forget_settled(transaction)?;
     attachment::finish_source_bundle(transaction, &bundle.source_id, bundle.source_bundle_id)?;
     attachment::set_committed_seq(transaction, bundle.bundle_seq)?;
     // Only the very next bundle moves the checkpoint; otherwise a pull fills the gap.
-    if attachment::load(transaction)?.checkpoint.next() == bundle.bundle_seq {
+    if attachment::load(transaction)?.checkpoint.next() == bundle.bundle_seq || mutated(Mutation::GapJumped) {
         attachment::set_checkpoint(transaction, bundle.bundle_seq)?;
     }
     Ok(())

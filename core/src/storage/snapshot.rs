@@ -9,6 +9,7 @@ use super::{attachment, differences, dirty_rows, integrity, managed_tables, row_
 use crate::protocol::message::SnapshotSession;
 use crate::protocol::profile::WireGeneration;
 use crate::schema::{ManagedSchema, ManagedTable, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::sync::Arc;
 
@@ -88,6 +89,9 @@ fn try_session(
         attachment::set_checkpoint(&transaction, session.snapshot_bundle_seq)?;
     }
     managed_tables::set_hydrated(&transaction)?;
+    if mutated(Mutation::LocalIntentLostInRebuild) {
+        transaction.execute("DELETE FROM _rowtide_dirty_rows", [])?;
+    }
     match kind {
         OperationKind::RemoteReplace { user } => attachment::attach(&transaction, user, &schema.name, None)?,
         OperationKind::SourceRecovery { replacement, .. } => {
@@ -119,7 +123,9 @@ fn apply_snapshot(
     let mut applier = Applier::begin(transaction, schema, now_ms)?;
     applier.compare_equal = true;
     for table in schema.tables.iter().rev().filter(covered) {
-        remove_missing(transaction, table, scope, &mut applier, arbiter)?;
+        if !mutated(Mutation::MissingRowsKept) {
+            remove_missing(transaction, table, scope, &mut applier, arbiter)?;
+        }
     }
     let mut write = |table: &ManagedTable, row: &StagedRow<'_>, applier: &mut Applier<'_>| {
         let server = stage::decode(generation, schema, table, &row.key, row.payload)?;

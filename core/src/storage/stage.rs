@@ -7,6 +7,7 @@ use crate::protocol::message::{RowOp, WireKey};
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, ManagedTable};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::sync::Arc;
 
@@ -63,7 +64,9 @@ pub(crate) fn add(
 
 /// Empties the stage.
 pub(crate) fn clear(transaction: &Transaction<'_>) -> Result<()> {
-    transaction.execute("DELETE FROM _rowtide_stage", [])?;
+    if !mutated(Mutation::StageKept) {
+        transaction.execute("DELETE FROM _rowtide_stage", [])?;
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::config::{AnonymousRows, Hydrate, ProgressListener, TransferLimits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Outcome, Phase, Progress, Report};
 use crate::schema::ManagedSchema;
+use crate::simulation::{mutated, mutation::Mutation};
 use crate::storage::Database;
 use crate::storage::attachment::{self, Attachment};
 use crate::storage::{closure, detach, dirty_rows, operation, outbox, refused_rows};
@@ -76,7 +77,9 @@ impl Engine {
 
     /// Settles, pulls and rebases, pushes.
     pub(crate) async fn sync(&self, report: &mut Report) -> Result<()> {
-        self.settle(report).await?;
+        if !mutated(Mutation::NotSettled) {
+            self.settle(report).await?;
+        }
         if self.attached().await?.initialization_id.is_none() {
             self.pull_and_rebase(report).await?;
         }
@@ -206,7 +209,7 @@ impl Engine {
             }
         }
         // A bundle of another device came in between: the gap is read now, not at the next sync.
-        if report.pushed_rows > 0 && self.behind_own_bundle().await? {
+        if report.pushed_rows > 0 && self.behind_own_bundle().await? && !mutated(Mutation::GapLeft) {
             self.pull_and_rebase(report).await?;
         }
         Ok(())

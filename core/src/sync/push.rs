@@ -11,6 +11,7 @@ use crate::protocol::message::{CommittedBundle, PushSessionReply, PushSessionReq
 use crate::protocol::problem::{Conflict, Problem, ProblemCode, RefusedTarget};
 use crate::protocol::profile::WireGeneration;
 use crate::report::{Phase, Report};
+use crate::simulation::{mutated, mutation::Mutation};
 use crate::storage::operation::{self, OperationKind};
 use crate::storage::outbox::{self, Outbox};
 use crate::storage::{attachment, bundle, dirty_rows, freeze};
@@ -212,6 +213,9 @@ impl Engine {
         earlier: bool,
         report: &mut Report,
     ) -> Result<Pushed> {
+        if earlier && mutated(Mutation::LostReplySentAgain) {
+            return self.rotate_source(&outbox).await;
+        }
         let generation = self.negotiate(&outbox.source_id).await?.generation;
         match check_committed(&outbox, &bundle, generation)? {
             SameBundle::Yes => {}

@@ -12,6 +12,7 @@ use crate::protocol::profile::WireGeneration;
 use crate::protocol::validate;
 use crate::report::{Phase, Report};
 use crate::schema::{ManagedSchema, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use crate::storage::operation::{self, Operation, OperationKind};
 use crate::storage::{attachment, managed_tables, stage};
 use crate::transport::api::{Answer, Body, Refusal};
@@ -71,6 +72,7 @@ impl Engine {
         operation: &Operation,
     ) -> Result<Option<SnapshotSession>> {
         let source_replacement = match &operation.kind {
+            OperationKind::SourceRecovery { .. } if mutated(Mutation::SourceNotReplaced) => None,
             OperationKind::SourceRecovery { reason, replacement } => Some(SourceReplacement {
                 previous_source_id: source.clone(),
                 new_source_id: replacement.clone(),

@@ -1,6 +1,7 @@
 //! Tokens (design D9): asked for with the reason, one refresh in flight, a rejected one replaced once.
 
 use crate::clock::Clock;
+use crate::simulation::{mutated, mutation::Mutation};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::sync::Arc;
@@ -88,7 +89,9 @@ impl Authorizer {
     pub(crate) async fn replace(&self, rejected: &str) -> Result<String, TokenError> {
         let mut current = self.current.lock().await;
         match current.as_ref() {
-            Some(token) if token.text != rejected => Ok(token.text.clone()),
+            Some(token) if token.text != rejected || mutated(Mutation::RejectedTokenKept) => {
+                Ok(token.text.clone())
+            }
             _ => self.refresh(&mut current, TokenReason::Rejected).await,
         }
     }

@@ -6,6 +6,7 @@ use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId, mint_uuid};
 use rowtide::protocol::message::{ConnectResponse, Resolution, SourceReplacement};
 use rowtide::protocol::problem::ProblemCode;
 use rowtide::protocol::profile::WireGeneration;
+use rowtide::simulation::{mutated, mutation::Mutation};
 
 /// The lease of a scope that is being initialised.
 #[derive(Debug, Clone)]
@@ -94,7 +95,7 @@ pub(super) fn connect(call: &Call, state: &ScopeState, pending: bool) -> Connect
     if state.initialized {
         return Connected::Unchanged(answer(Resolution::RemoteAuthoritative));
     }
-    let other = |lease: &&Lease| lease.source != call.source.as_str();
+    let other = |lease: &&Lease| lease.source != call.source.as_str() && !mutated(Mutation::LeaseShared);
     if let Some(lease) = state.lease.as_ref().filter(other) {
         let seconds = ((lease.expires_at - call.now_ms) / 1000).max(1);
         return Connected::Unchanged(ConnectResponse {
@@ -158,7 +159,7 @@ pub(super) fn refuse_retired(scope: &Scope, id: &SourceId, source: &Source) -> R
 /// Refuses a bundle number that does not follow the last one of its source.
 pub(super) fn check_sequence(call: &Call, source: &Source, asked: SourceBundleId) -> Result<(), Refusal> {
     let (user, id) = (&call.scope.user, &call.source);
-    let expected = source.max_bundle + 1;
+    let expected = if mutated(Mutation::TwiceCommitted) { asked.0 } else { source.max_bundle + 1 };
     if asked.0 < expected {
         let text = format!(
             "source tuple ({id}, {asked}) for user {user} is older than retained duplicate history; \
@@ -309,7 +310,7 @@ pub(super) fn check_pull(
         let text = format!("target_bundle_seq {target} must be between {after} and {latest}");
         return Err(Refusal::new(ProblemCode::InvalidRequest, text));
     }
-    Ok(target.unwrap_or(latest))
+    Ok(if mutated(Mutation::TargetIgnored) { latest } else { target.unwrap_or(latest) })
 }
 
 pub(super) fn bundle_not_found(seq: BundleSeq) -> Refusal {

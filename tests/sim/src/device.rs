@@ -218,9 +218,9 @@ impl Device {
 
     /// The app calls the client, and waits for what comes of it.
     pub(crate) async fn call(&self, call: Call) {
+        let _alone = if call == Call::Attach { Some(self.signing_in.lock().await) } else { None };
         let Some(process) = self.process() else { return };
         let client = process.client.clone();
-        let _alone = if call == Call::Attach { Some(self.signing_in.lock().await) } else { None };
         let operation = match call {
             Call::Attach => Operation::Attach { user: process.user.to_owned() },
             Call::Sync => Operation::Sync,

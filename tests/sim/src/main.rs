@@ -5,6 +5,7 @@ mod disk;
 mod draw;
 mod journal;
 mod ledger;
+mod mutations;
 mod network;
 mod oracle;
 mod run;
@@ -16,6 +17,7 @@ mod witness;
 mod world;
 
 use clap::Parser;
+use rowtide::simulation::mutation::Mutation;
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -37,6 +39,12 @@ struct Options {
     /// Shorten the script of the first seed, which must fail, before it is replayed.
     #[arg(long)]
     shrink: bool,
+    /// Put in a bug, and run seeds until one of them fails.
+    #[arg(long, value_name = "NAME", value_parser = mutations::named)]
+    mutation: Option<Mutation>,
+    /// Put in each of the bugs in turn; a bug that escapes is a failure.
+    #[arg(long)]
+    mutations: bool,
     /// Do not cut off requests and replies in what is printed.
     #[arg(long)]
     full: bool,
@@ -59,6 +67,14 @@ fn main() -> ExitCode {
         println!("{}", run.failure.as_deref().unwrap_or("nothing is wrong"));
         return ExitCode::from(u8::from(run.failure.is_some()));
     }
+    if let Some(mutation) = options.mutation {
+        let verdict = mutations::hunt(mutation, options.first_seed, options.seeds);
+        println!("{}", mutations::tell(&verdict));
+        return ExitCode::from(u8::from(verdict.caught.is_none()));
+    }
+    if options.mutations {
+        return check_mutations(&options);
+    }
     let failing = seeds::run_all(options.first_seed, options.seeds, options.json);
     for failing in &failing {
         println!("seed {}: {}", failing.seed, failing.failure);
@@ -68,4 +84,23 @@ fn main() -> ExitCode {
         println!("{}", json!({ "seeds": options.seeds, "failed": seeds.len(), "failing_seeds": seeds }));
     }
     ExitCode::from(u8::from(!failing.is_empty()))
+}
+
+fn check_mutations(options: &Options) -> ExitCode {
+    let verdicts = mutations::hunt_all(options.first_seed, options.seeds, options.json);
+    let mut escaped = Vec::new();
+    for verdict in &verdicts {
+        let name = verdict.mutation.as_str();
+        match &verdict.caught {
+            Some((seed, failure)) => println!("{name:<30} seed {seed:<5} {failure}"),
+            None => {
+                println!("{name:<30} NOT CAUGHT by {} seeds", options.seeds);
+                escaped.push(name);
+            }
+        }
+    }
+    if options.json {
+        println!("{}", json!({ "mutations": verdicts.len(), "escaped": escaped }));
+    }
+    ExitCode::from(u8::from(!escaped.is_empty()))
 }

@@ -3,8 +3,10 @@
 use crate::device::Device;
 use crate::draw::USERS;
 use crate::ledger::{Content, History, Ledger, RowId};
+use crate::schema::Table;
 use crate::witness::{View, Witness};
 use crate::world::{Seen, World};
+use rowtide::ConflictPolicy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -39,6 +41,56 @@ pub(crate) fn visible(ledger: &Ledger, seen: &Seen, view: &View) -> Result<(), S
         }
         Ok(())
     })
+}
+
+/// Nothing of what the app wrote gets lost: a row of local intent leaves it only by being committed, by a version of
+/// another device that its policy lets win, or by way of the inbox.
+pub(crate) fn kept(
+    ledger: &Ledger,
+    tables: &[Table],
+    seen: &Seen,
+    before: &View,
+    after: &View,
+) -> Result<(), String> {
+    let Some(user) = &after.user else {
+        let lost = before.intent.iter().find(|row| before.user.is_some() && !after.intent.contains(row));
+        return lost.map_or(Ok(()), |row| Err(format!("the local change of {row} is gone with its user")));
+    };
+    if seen.ahead || after.operation.is_some() {
+        return Ok(());
+    }
+    let gone = before.intent.iter().filter(|row| !after.intent.contains(row) && !after.refused.contains(row));
+    ledger.with(user, |history| {
+        for row in gone {
+            let (meant, found) = (before.rows.get(row), after.rows.get(row));
+            let known = before.versions.get(row).map_or(0, |(version, _)| *version);
+            let now = after.versions.get(row).map_or(0, |(version, _)| *version).max(after.checkpoint);
+            let news = history.at(row, now).filter(|version| version.seq > known);
+            match news {
+                Some(version) if seen.sources.contains(&version.source) => {}
+                // Each policy may let the other device's version win, but for this one.
+                Some(_) if !wins(tables, row) || meant.is_none() || meant == found => {}
+                Some(version) => {
+                    return Err(format!(
+                        "the local change of {row} to {} gave way to bundle {}, and its table lets the client win",
+                        show(meant),
+                        version.seq
+                    ));
+                }
+                // It is as it was, or its delete was undone because another device refers to the row.
+                None if meant == found || meant.is_none() => {}
+                None => {
+                    return Err(format!("the local change of {row} to {} is lost, nothing overruled it", show(meant)));
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Whether the local change of a row always wins.
+fn wins(tables: &[Table], row: &RowId) -> bool {
+    tables.iter().any(|table| table.name == row.table && table.policy == ConflictPolicy::ClientWins)
 }
 
 fn expected<'h>(

@@ -20,6 +20,9 @@ const ROUNDS: usize = 14;
 /// A call of an app that takes longer, with nothing in its way any more, hangs.
 const LONGEST_CALL: Duration = Duration::from_secs(3_600);
 
+/// Virtual time after which a run hangs.
+const LONGEST_RUN: Duration = Duration::from_secs(100 * 86_400);
+
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -48,21 +51,15 @@ fn play(script: &Script, mutation: Option<Mutation>) -> Run {
     runtime.block_on(async {
         let world = Arc::new(World::new(script.seed, &script.setup));
         let _simulation = Simulation::begin(script.seed, Rc::new(SimDisk(world.clone())), mutation);
-        let devices: Vec<_> =
-            (0..script.setup.users.len()).map(|number| Device::new(&world, number)).collect();
-        for device in &devices {
-            device.open().await;
-        }
-        let before: Vec<u32> = devices.iter().map(|device| device.commits()).collect();
-        let mut player = Player { world: world.clone(), devices, waiting: JoinSet::new() };
-        player.play(script).await;
-        let commits = player
-            .devices
-            .iter()
-            .zip(before)
-            .map(|(device, before)| device.commits().saturating_sub(before))
-            .collect();
-        player.come_to_rest().await;
+        let mut player = Player::new(&world);
+        let Ok(commits) = tokio::time::timeout(LONGEST_RUN, player.run(script)).await else {
+            world.journal.fail("something waits for ever");
+            return Run {
+                failure: world.journal.failure(),
+                journal: world.journal.take(),
+                commits: Vec::new(),
+            };
+        };
         Run { failure: world.journal.failure(), journal: world.journal.take(), commits }
     })
 }
@@ -85,6 +82,25 @@ struct Player {
 }
 
 impl Player {
+    fn new(world: &Arc<World>) -> Self {
+        let devices = (0..world.setup.users.len()).map(|number| Device::new(world, number)).collect();
+        Self { world: world.clone(), devices, waiting: JoinSet::new() }
+    }
+
+    /// Plays the script, heals everything and looks at the result; answers how many commits each device's process
+    /// made meanwhile.
+    async fn run(&mut self, script: &Script) -> Vec<u32> {
+        for device in &self.devices {
+            device.open().await;
+        }
+        let before: Vec<u32> = self.devices.iter().map(|device| device.commits()).collect();
+        self.play(script).await;
+        let since = |(device, before): (&Arc<Device>, u32)| device.commits().saturating_sub(before);
+        let commits = self.devices.iter().zip(before).map(since).collect();
+        self.come_to_rest().await;
+        commits
+    }
+
     async fn play(&mut self, script: &Script) {
         for step in &script.steps {
             tokio::time::sleep(Duration::from_millis(step.after_ms)).await;

@@ -139,6 +139,11 @@ impl World {
         if let Err(wrong) = oracle::visible(&self.ledger(), seen, &view) {
             self.journal.fail(format!("d{device}: {wrong}"));
         }
+        if let Some(before) = &seen.view
+            && let Err(wrong) = oracle::kept(&self.ledger(), &self.setup.tables, seen, before, &view)
+        {
+            self.journal.fail(format!("d{device}: {wrong}"));
+        }
         seen.view = Some(view);
     }
 

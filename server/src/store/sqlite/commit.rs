@@ -10,6 +10,7 @@ use rowtide::protocol::hash::{BundleHasher, HashedRow};
 use rowtide::protocol::ids::{BundleSeq, RowVersion, SourceId};
 use rowtide::protocol::message::{CommittedBundle, RowOp, WireKey};
 use rowtide::protocol::problem::Conflict;
+use rowtide::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Row, Transaction, params};
 use serde_json::value::RawValue;
 
@@ -28,7 +29,7 @@ pub(super) fn commit(
     let known = push::source(transaction, found.id, source)?;
     rules::check_commit(call, &known, session.source_bundle_id, session.staged, session.planned)?;
     let conflicts = conflicts(transaction, tables, &found, &session)?;
-    if !conflicts.is_empty() {
+    if !conflicts.is_empty() && !mutated(Mutation::ConflictOverlooked) {
         push::drop_session(transaction, session.id)?;
         return Ok(Err(Refusal::conflicts(conflicts)));
     }
@@ -149,7 +150,8 @@ fn write(
     seq: BundleSeq,
     hashes: &Hashes,
 ) -> StoreResult<()> {
-    let parameters = [scope.id, seq.0, session.id];
+    let version = if mutated(Mutation::VersionBehind) { (seq.0 - 1).max(1) } else { seq.0 };
+    let parameters = [scope.id, version, session.id];
     transaction.execute(
         "INSERT INTO rows (scope_id, table_id, key, row_version, deleted, fixed_bytes, payload)
          SELECT ?1, table_id, key, ?2, op = 'DELETE', fixed_bytes, payload FROM push_rows WHERE session_id = ?3
@@ -157,6 +159,7 @@ fn write(
              deleted = excluded.deleted, fixed_bytes = excluded.fixed_bytes, payload = excluded.payload",
         parameters,
     )?;
+    let parameters = [scope.id, seq.0, session.id];
     transaction.execute(
         "INSERT INTO bundle_rows (scope_id, bundle_seq, row_ordinal, table_id, key, op, payload)
          SELECT ?1, ?2, row_ordinal, table_id, key, op, payload FROM push_rows WHERE session_id = ?3",

@@ -7,6 +7,7 @@ use crate::upload::write_identity;
 use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId};
 use rowtide::protocol::message::CommittedBundle;
 use rowtide::protocol::value::encode_text;
+use rowtide::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::fmt::Write;
 
@@ -65,6 +66,9 @@ pub(super) fn pull(
         let mut rows = row_statement.query([found.id, seq.0])?;
         let mut first = true;
         while let Some(row) = rows.next()? {
+            if mutated(Mutation::DeletesNotTold) && row.get::<_, String>(2)? == "DELETE" {
+                continue;
+            }
             if !std::mem::take(&mut first) {
                 bundles.push(',');
             }

@@ -4,6 +4,7 @@ use crate::store::rules::{self, Connected, Lease, ScopeState};
 use crate::store::{Call, Scope, StoreResult, StoreStatus};
 use rowtide::protocol::ids::BundleSeq;
 use rowtide::protocol::message::ConnectResponse;
+use rowtide::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// A stored scope.
@@ -130,6 +131,9 @@ pub(super) fn prune(transaction: &Transaction<'_>, scope_id: i64, floor: BundleS
     let parameters = [scope_id, floor.0];
     transaction.execute("DELETE FROM bundle_rows WHERE scope_id = ?1 AND bundle_seq <= ?2", parameters)?;
     transaction.execute("DELETE FROM bundles WHERE scope_id = ?1 AND bundle_seq <= ?2", parameters)?;
+    if mutated(Mutation::FloorForgotten) {
+        return Ok(());
+    }
     transaction.execute("UPDATE scopes SET retained_floor = ?2 WHERE scope_id = ?1", parameters)?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::upload::write_snapshot_row;
 use rowtide::protocol::ids::{BundleSeq, mint_uuid};
 use rowtide::protocol::message::{SnapshotSession, SourceReplacement};
 use rowtide::protocol::problem::ProblemCode;
+use rowtide::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// Numbers of the tables that a snapshot is to be limited to, as a JSON array.
@@ -74,7 +75,11 @@ pub(super) fn create(
     )?;
     Ok(SnapshotSession {
         snapshot_id,
-        snapshot_bundle_seq: found.latest,
+        snapshot_bundle_seq: if mutated(Mutation::SnapshotTooNew) {
+            found.latest.next()
+        } else {
+            found.latest
+        },
         row_count,
         byte_count,
         expires_at: rfc3339(expires_at),
