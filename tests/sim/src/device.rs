@@ -124,7 +124,12 @@ impl Device {
         let drive = self.world.mount(&file, self.number);
         match self.start(&file, &drive, opening, user).await {
             Ok(process) => {
-                self.note(Kind::Opened, format!("opens, the {opening}. time"));
+                let status = process.client.status().await;
+                let state = status.map_or_else(
+                    |error| error.to_string(),
+                    |status| format!("{}, {} pending", status.state.as_str(), status.pending_rows),
+                );
+                self.note(Kind::Opened, format!("opens, the {opening}. time: {state}"));
                 self.lock().process = Some(process);
             }
             Err(error) => self.world.journal.fail(format!("d{} does not open: {error}", self.number)),

@@ -88,11 +88,11 @@ impl SimDisk {
     /// Looks at what is durable, and whether it may be so.
     fn observe(&self, file: &Path) {
         let view = self.with(file, Ok(None), |drive| match drive.witness(file, &self.0) {
-            Ok(witness) => witness.look().map(|view| view.map(|view| (drive.device, view))),
+            Ok(witness) => witness.look().map(|view| view.map(|view| (drive.device, drive.commits, view))),
             Err(error) => Err(error),
         });
         match view {
-            Ok(Some((device, view))) => self.0.observed(device, view),
+            Ok(Some((device, commits, view))) => self.0.observed(device, commits, view),
             Ok(None) => {}
             Err(error) => self.0.journal.fail(format!("{} cannot be looked at: {error}", file.display())),
         }

@@ -47,11 +47,6 @@ impl History {
         self.rows.get(row)?.iter().find(|version| version.seq == seq)
     }
 
-    /// All versions of a row, oldest first.
-    pub(crate) fn versions(&self, row: &RowId) -> &[Version] {
-        self.rows.get(row).map_or(&[], Vec::as_slice)
-    }
-
     /// Rows that there ever were.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &RowId> {
         self.rows.keys()
@@ -95,15 +90,9 @@ impl History {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Ledger {
     users: BTreeMap<String, History>,
-    /// How often the server went back to an older backup.
-    pub(crate) restores: u64,
 }
 
 impl Ledger {
-    pub(crate) fn of(&self, user: &str) -> History {
-        self.users.get(user).cloned().unwrap_or_default()
-    }
-
     pub(crate) fn with<T>(&self, user: &str, read: impl FnOnce(&History) -> T) -> T {
         match self.users.get(user) {
             Some(history) => read(history),

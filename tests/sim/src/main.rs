@@ -1,5 +1,6 @@
 //! `rowtide-sim`: devices and a server in one process, on virtual time, with a seed.
 
+mod crash_points;
 mod device;
 mod disk;
 mod draw;
@@ -13,12 +14,14 @@ mod schema;
 mod script;
 mod seeds;
 mod shrink;
+mod timeline;
 mod witness;
 mod world;
 
 use clap::Parser;
 use rowtide::simulation::mutation::Mutation;
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Runs the real client core and the real server under faults, and checks that nothing is lost.
@@ -45,45 +48,121 @@ struct Options {
     /// Put in each of the bugs in turn; a bug that escapes is a failure.
     #[arg(long)]
     mutations: bool,
+    /// Kill a device at every durable step of a fixed script, and print what becomes of it as a Markdown table.
+    #[arg(long)]
+    crash_points: bool,
+    /// As `--crash-points`, and fail where a document does not carry this very table between its marks.
+    #[arg(long, value_name = "FILE")]
+    check_crash_points: Option<PathBuf>,
+    /// As `--crash-points`, and write the table into a document.
+    #[arg(long, value_name = "FILE")]
+    update_crash_points: Option<PathBuf>,
+    /// Draw the replayed seed as SVG.
+    #[arg(long, value_name = "FILE")]
+    timeline: Option<PathBuf>,
     /// Do not cut off requests and replies in what is printed.
     #[arg(long)]
     full: bool,
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    if options.log || options.shrink {
-        let mut script = draw::draw(options.first_seed);
-        if let Some(failure) = options.shrink.then(|| run::run(&script, None).failure).flatten() {
-            (script, _) = shrink::shrink(&script, &failure, None);
+    match act(&Options::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
-        print!("{script}");
-        let run = run::run(&script, None);
+    }
+}
+
+fn act(options: &Options) -> Result<ExitCode, String> {
+    if options.log || options.shrink || options.timeline.is_some() {
+        return replay(options);
+    }
+    if let Some(mutation) = options.mutation {
+        let verdict = mutations::hunt(mutation, options.first_seed, options.seeds);
+        println!("{}", mutations::tell(&verdict));
+        return Ok(ExitCode::from(u8::from(verdict.caught.is_none())));
+    }
+    if options.mutations {
+        return Ok(check_mutations(options));
+    }
+    if options.crash_points || options.check_crash_points.is_some() || options.update_crash_points.is_some() {
+        return crash_points(options);
+    }
+    Ok(run_seeds(options))
+}
+
+/// Plays one seed and shows it.
+fn replay(options: &Options) -> Result<ExitCode, String> {
+    let mut script = draw::draw(options.first_seed);
+    if let Some(failure) = options.shrink.then(|| run::run(&script, options.mutation).failure).flatten() {
+        (script, _) = shrink::shrink(&script, &failure, options.mutation);
+    }
+    println!("{script}");
+    let run = run::run(&script, options.mutation);
+    if options.log {
         for entry in &run.journal {
             let text = entry.to_string();
             let end = if options.full { text.len() } else { text.floor_char_boundary(200) };
             println!("{}", &text[..end]);
         }
-        println!("{}", run.failure.as_deref().unwrap_or("nothing is wrong"));
-        return ExitCode::from(u8::from(run.failure.is_some()));
     }
-    if let Some(mutation) = options.mutation {
-        let verdict = mutations::hunt(mutation, options.first_seed, options.seeds);
-        println!("{}", mutations::tell(&verdict));
-        return ExitCode::from(u8::from(verdict.caught.is_none()));
+    let ending = run.failure.as_deref().unwrap_or("nothing is wrong");
+    if let Some(file) = &options.timeline {
+        let title = format!("seed {}: {ending}", options.first_seed);
+        write(file, &timeline::draw(&title, &run.journal))?;
     }
-    if options.mutations {
-        return check_mutations(&options);
-    }
+    println!("{ending}");
+    Ok(ExitCode::from(u8::from(run.failure.is_some())))
+}
+
+fn run_seeds(options: &Options) -> ExitCode {
     let failing = seeds::run_all(options.first_seed, options.seeds, options.json);
     for failing in &failing {
         println!("seed {}: {}", failing.seed, failing.failure);
     }
+    if let Some(first) = failing.first() {
+        let script = draw::draw(first.seed);
+        let (script, failure) = shrink::shrink(&script, &first.failure, None);
+        println!("\nthe shortest script like seed {}: {failure}\n\n{script}", first.seed);
+        println!("replay it: rowtide-sim --first-seed {} --shrink --log --timeline run.svg\n", first.seed);
+    }
     if options.json {
         let seeds: Vec<u64> = failing.iter().map(|failing| failing.seed).collect();
         println!("{}", json!({ "seeds": options.seeds, "failed": seeds.len(), "failing_seeds": seeds }));
+    } else if failing.is_empty() {
+        println!("{} seeds from {} on: nothing is wrong", options.seeds, options.first_seed);
+    } else {
+        println!("{} of {} seeds failed", failing.len(), options.seeds);
     }
     ExitCode::from(u8::from(!failing.is_empty()))
+}
+
+fn crash_points(options: &Options) -> Result<ExitCode, String> {
+    let table = crash_points::table()?;
+    let read =
+        |file: &Path| std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()));
+    if let Some(file) = &options.update_crash_points {
+        write(file, &crash_points::put(&read(file)?, &table)?)?;
+    }
+    if let Some(file) = &options.check_crash_points {
+        let document = read(file)?;
+        if crash_points::put(&document, &table)? != document {
+            return Err(format!(
+                "{0} does not carry the table of crash points as it is now; run rowtide-sim --update-crash-points {0}",
+                file.display()
+            ));
+        }
+    }
+    if options.crash_points {
+        print!("{table}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn check_mutations(options: &Options) -> ExitCode {

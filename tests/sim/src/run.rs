@@ -29,8 +29,8 @@ pub(crate) struct Run {
     pub(crate) journal: Vec<Entry>,
     /// What must not be.
     pub(crate) failure: Option<String>,
-    /// Commits of each device's last process, for the enumeration of crash points.
-    pub(crate) commits: Vec<u32>,
+    /// The commits that the first device's process made while the script was played, and what each did.
+    pub(crate) steps: Vec<(u32, String)>,
 }
 
 /// Plays a script, with a bug if one is to be found. A panic is a failure like any other.
@@ -38,7 +38,7 @@ pub(crate) fn run(script: &Script, mutation: Option<Mutation>) -> Run {
     std::panic::catch_unwind(|| play(script, mutation)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
-        Run { journal: Vec::new(), failure: Some(format!("a panic: {text}")), commits: Vec::new() }
+        Run { journal: Vec::new(), failure: Some(format!("a panic: {text}")), steps: Vec::new() }
     })
 }
 
@@ -52,15 +52,15 @@ fn play(script: &Script, mutation: Option<Mutation>) -> Run {
         let world = Arc::new(World::new(script.seed, &script.setup));
         let _simulation = Simulation::begin(script.seed, Rc::new(SimDisk(world.clone())), mutation);
         let mut player = Player::new(&world);
-        let Ok(commits) = tokio::time::timeout(LONGEST_RUN, player.run(script)).await else {
+        let Ok(steps) = tokio::time::timeout(LONGEST_RUN, player.run(script)).await else {
             world.journal.fail("something waits for ever");
             return Run {
                 failure: world.journal.failure(),
                 journal: world.journal.take(),
-                commits: Vec::new(),
+                steps: Vec::new(),
             };
         };
-        Run { failure: world.journal.failure(), journal: world.journal.take(), commits }
+        Run { failure: world.journal.failure(), journal: world.journal.take(), steps }
     })
 }
 
@@ -87,18 +87,18 @@ impl Player {
         Self { world: world.clone(), devices, waiting: JoinSet::new() }
     }
 
-    /// Plays the script, heals everything and looks at the result; answers how many commits each device's process
-    /// made meanwhile.
-    async fn run(&mut self, script: &Script) -> Vec<u32> {
+    /// Plays the script, heals everything and looks at the result; answers what the first device's process committed
+    /// meanwhile, counted from when it was open.
+    async fn run(&mut self, script: &Script) -> Vec<(u32, String)> {
         for device in &self.devices {
             device.open().await;
         }
-        let before: Vec<u32> = self.devices.iter().map(|device| device.commits()).collect();
+        let before = self.devices[0].commits();
         self.play(script).await;
-        let since = |(device, before): (&Arc<Device>, u32)| device.commits().saturating_sub(before);
-        let commits = self.devices.iter().zip(before).map(since).collect();
+        let steps = self.world.seen()[0].steps.clone();
         self.come_to_rest().await;
-        commits
+        let since = |(commit, name): (u32, String)| (commit > before).then(|| (commit - before, name));
+        steps.into_iter().filter_map(since).collect()
     }
 
     async fn play(&mut self, script: &Script) {

@@ -18,7 +18,12 @@ pub(crate) struct View {
     pub(crate) checkpoint: i64,
     /// The download that is recorded.
     pub(crate) operation: Option<String>,
+    /// Its snapshot session, and how many rows of it are staged.
+    pub(crate) session: Option<String>,
+    pub(crate) staged: i64,
     pub(crate) has_outbox: bool,
+    /// Whether the server's answer to the outbox is kept.
+    pub(crate) committed: bool,
     pub(crate) rows: BTreeMap<RowId, Content>,
     /// Row versions of the server; `None` where it is a tombstone.
     pub(crate) versions: BTreeMap<RowId, (i64, bool)>,
@@ -64,7 +69,9 @@ impl Witness {
         let moment = self.connection.unchecked_transaction()?;
         let mut view = moment.query_row(
             "SELECT user_id, source_id, checkpoint, (SELECT kind FROM _rowtide_operation),
-                    EXISTS (SELECT 1 FROM _rowtide_outbox)
+                    EXISTS (SELECT 1 FROM _rowtide_outbox), (SELECT snapshot_id FROM _rowtide_operation),
+                    ifnull((SELECT staged_rows FROM _rowtide_operation), 0),
+                    EXISTS (SELECT 1 FROM _rowtide_outbox WHERE committed IS NOT NULL)
              FROM _rowtide_attachment",
             [],
             |row| {
@@ -74,6 +81,9 @@ impl Witness {
                     checkpoint: row.get(2)?,
                     operation: row.get(3)?,
                     has_outbox: row.get(4)?,
+                    session: row.get(5)?,
+                    staged: row.get(6)?,
+                    committed: row.get(7)?,
                     ..View::default()
                 })
             },

@@ -1,5 +1,6 @@
 //! Everything that a run has in common: the server, the ledger, the disks, the journal.
 
+use crate::crash_points;
 use crate::disk::Drive;
 use crate::journal::Journal;
 use crate::ledger::{self, Ledger};
@@ -59,6 +60,8 @@ pub(crate) struct Seen {
     pub(crate) sources: BTreeSet<String>,
     /// Writes of the app that it was told to be durable.
     pub(crate) acknowledged: BTreeSet<i64>,
+    /// What each commit of its processes did.
+    pub(crate) steps: Vec<(u32, String)>,
     /// It read on beyond what a restored server has, until it has rebuilt.
     pub(crate) ahead: bool,
 }
@@ -127,8 +130,8 @@ impl World {
         lock(&self.seen)
     }
 
-    /// A device's database as it is after a commit.
-    pub(crate) fn observed(&self, device: usize, view: View) {
+    /// A device's database as it is after a commit of its process.
+    pub(crate) fn observed(&self, device: usize, commit: u32, view: View) {
         let mut seen = self.seen();
         let seen = &mut seen[device];
         seen.sources.insert(view.source.clone());
@@ -144,6 +147,7 @@ impl World {
         {
             self.journal.fail(format!("d{device}: {wrong}"));
         }
+        seen.steps.push((commit, crash_points::name(seen.view.as_ref(), &view)));
         seen.view = Some(view);
     }
 
