@@ -70,6 +70,17 @@ pub enum AnonymousRows {
     Refuse,
 }
 
+/// How the rows of a first download become visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Hydrate {
+    /// All in one transaction, after the last one came: nobody sees a part. The app's own writes wait for it, seconds
+    /// for a million rows.
+    AtOnce,
+    /// A slice a transaction, rows before those that refer to them; the app's own writes wait for one slice only. Until
+    /// attaching has ended, the app sees a part of the server's rows.
+    Progressive,
+}
+
 /// What happens to columns that the server has and this version of the app lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum UnknownColumns {
@@ -121,6 +132,8 @@ pub struct ClientConfig {
     pub tables: Vec<SyncTable>,
     /// What happens to rows written while signed out.
     pub anonymous_rows: AnonymousRows,
+    /// How the rows of a first download become visible.
+    pub hydrate: Hydrate,
     /// What happens to columns that the server has and this version of the app lacks.
     pub unknown_columns: UnknownColumns,
     /// Names this installation of the app, by anything that a backup of the phone does not carry over to another phone.
@@ -140,6 +153,7 @@ impl ClientConfig {
         let mut config = rowtide::Config::new(path, &self.url, self.schema)?
             .tables(self.tables.into_iter().map(rowtide::SyncTable::from))
             .anonymous_rows(self.anonymous_rows.into())
+            .hydrate(self.hydrate.into())
             .unknown_columns(self.unknown_columns.into())
             .limits(self.limits.into_core()?)
             .transport(transport);
@@ -214,6 +228,15 @@ impl From<AnonymousRows> for rowtide::AnonymousRows {
             AnonymousRows::Keep => Self::Keep,
             AnonymousRows::Discard => Self::Discard,
             AnonymousRows::Refuse => Self::Refuse,
+        }
+    }
+}
+
+impl From<Hydrate> for rowtide::Hydrate {
+    fn from(choice: Hydrate) -> Self {
+        match choice {
+            Hydrate::AtOnce => Self::AtOnce,
+            Hydrate::Progressive => Self::Progressive,
         }
     }
 }

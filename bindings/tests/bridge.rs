@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use rowtide_ffi::{
-    AnonymousRows, CallbackError, Cells, Client, ClientConfig, ConflictPolicy, Database, Outcome,
+    AnonymousRows, CallbackError, Cells, Client, ClientConfig, ConflictPolicy, Database, Hydrate, Outcome,
     RowtideError, Status, StatusListener, SyncTable, TablesListener, TokenProvider, TokenReason, TokenReply,
     UnknownColumns, default_transfer_limits,
 };
@@ -59,6 +59,7 @@ fn config(url: String) -> ClientConfig {
         schema: "business".to_owned(),
         tables: vec![table],
         anonymous_rows: AnonymousRows::Keep,
+        hydrate: Hydrate::AtOnce,
         unknown_columns: UnknownColumns::Refuse,
         installation: None,
         limits: default_transfer_limits(),

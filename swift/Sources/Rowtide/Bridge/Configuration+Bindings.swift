@@ -10,6 +10,7 @@ extension Rowtide.Options {
             schema: schema,
             tables: tables.map(\.bridged),
             anonymousRows: anonymousRows.bridged,
+            hydrate: hydrate.bridged,
             unknownColumns: unknownColumns.bridged,
             installation: installation,
             limits: limits.bridged,
@@ -68,6 +69,15 @@ extension Rowtide.AnonymousRows {
         case .keep: .keep
         case .discard: .discard
         case .refuse: .refuse
+        }
+    }
+}
+
+extension Rowtide.Hydrate {
+    fileprivate var bridged: RowtideBindings.Hydrate {
+        switch self {
+        case .atOnce: .atOnce
+        case .progressive: .progressive
         }
     }
 }

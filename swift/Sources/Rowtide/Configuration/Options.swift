@@ -18,6 +18,8 @@ extension Rowtide {
         public var prepare: (@Sendable (LocalDatabase) async throws -> Void)?
         /// What happens to rows that were written while signed out, when the server turns out to have data.
         public var anonymousRows: AnonymousRows = .keep
+        /// How the rows of a first download become visible.
+        public var hydrate: Hydrate = .atOnce
         /// What happens to columns of the server that this version of the app lacks.
         public var unknownColumns: UnknownColumns = .refuse
         /// Names this installation of the app, by anything that a backup of the phone does not carry over to another

@@ -60,6 +60,16 @@ extension Rowtide {
         case refuse
     }
 
+    /// How the rows of a first download become visible.
+    public enum Hydrate: Sendable, Hashable {
+        /// All in one transaction, after the last one came: nobody sees a part. The app's own writes wait for it, seconds
+        /// for a million rows.
+        case atOnce
+        /// A slice a transaction, rows before those that refer to them; the app's own writes wait for one slice only.
+        /// Until ``Rowtide/Rowtide/attach(_:)`` returns, the app sees a part of the server's rows.
+        case progressive
+    }
+
     /// What happens to columns of the server that this version of the app lacks.
     public enum UnknownColumns: Sendable, Hashable {
         /// Sync stops with ``RowtideError/incompatible(_:)``; nothing is lost.

@@ -20,6 +20,21 @@ public enum class AnonymousRows {
     Refuse,
 }
 
+/** How the rows of a first download become visible. */
+public enum class Hydrate {
+    /**
+     * All in one transaction, after the last one came: nobody sees a part. The app's own writes wait for it, seconds for a
+     * million rows.
+     */
+    AtOnce,
+
+    /**
+     * A slice a transaction, rows before those that refer to them; the app's own writes wait for one slice only. Until
+     * [RowtideClient.attach] returns, the app sees a part of the server's rows.
+     */
+    Progressive,
+}
+
 /** What happens to columns that the server has and this version of the app lacks. */
 public enum class UnknownColumns {
     /** The download ends with [RowtideException.Incompatible], which names the column. */
@@ -63,6 +78,9 @@ public class ClientBuilder internal constructor() {
 
     /** What happens to rows that were written while signed out. */
     public var anonymousRows: AnonymousRows = AnonymousRows.Keep
+
+    /** How the rows of a first download become visible. */
+    public var hydrate: Hydrate = Hydrate.AtOnce
 
     /** What happens to columns that the server has and this version of the app lacks. */
     public var unknownColumns: UnknownColumns = UnknownColumns.Refuse
@@ -127,6 +145,7 @@ public class ClientBuilder internal constructor() {
         tables = tables.toList(),
         annotatedSchemas = annotatedSchemas.toList(),
         anonymousRows = anonymousRows,
+        hydrate = hydrate,
         unknownColumns = unknownColumns,
         installation = installation,
         limits = limits,
@@ -143,6 +162,7 @@ internal class ClientConfig(
     val tables: List<SyncTable>,
     val annotatedSchemas: List<String>,
     val anonymousRows: AnonymousRows,
+    val hydrate: Hydrate,
     val unknownColumns: UnknownColumns,
     val installation: String?,
     val limits: TransferLimits,

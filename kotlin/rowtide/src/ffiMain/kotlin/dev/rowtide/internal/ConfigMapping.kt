@@ -4,6 +4,7 @@ import dev.rowtide.AnonymousRows
 import dev.rowtide.ClientConfig
 import dev.rowtide.ColumnRule
 import dev.rowtide.ConflictPolicy
+import dev.rowtide.Hydrate
 import dev.rowtide.LogLevel
 import dev.rowtide.LoopOptions
 import dev.rowtide.MeteredUse
@@ -18,6 +19,7 @@ import dev.rowtide.ffi.AnonymousRows as FfiAnonymousRows
 import dev.rowtide.ffi.ClientConfig as FfiClientConfig
 import dev.rowtide.ffi.ColumnRule as FfiColumnRule
 import dev.rowtide.ffi.ConflictPolicy as FfiConflictPolicy
+import dev.rowtide.ffi.Hydrate as FfiHydrate
 import dev.rowtide.ffi.LogLevel as FfiLogLevel
 import dev.rowtide.ffi.LoopOptions as FfiLoopOptions
 import dev.rowtide.ffi.MeteredUse as FfiMeteredUse
@@ -33,6 +35,10 @@ internal fun ClientConfig.toFfi() = FfiClientConfig(
         AnonymousRows.Keep -> FfiAnonymousRows.KEEP
         AnonymousRows.Discard -> FfiAnonymousRows.DISCARD
         AnonymousRows.Refuse -> FfiAnonymousRows.REFUSE
+    },
+    hydrate = when (hydrate) {
+        Hydrate.AtOnce -> FfiHydrate.AT_ONCE
+        Hydrate.Progressive -> FfiHydrate.PROGRESSIVE
     },
     unknownColumns = when (unknownColumns) {
         UnknownColumns.Refuse -> FfiUnknownColumns.REFUSE
