@@ -21,16 +21,18 @@ import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertFalse
-import kotlin.test.assertTrue
 
 /** What crosses to the core and back. What is common to all platforms is tested on the JVM. */
 class BridgeTest {
-    private val notes = "CREATE TABLE IF NOT EXISTS notes (id TEXT PRIMARY KEY NOT NULL, title, body)"
+    private val script = """
+        CREATE TABLE IF NOT EXISTS notes (id TEXT PRIMARY KEY NOT NULL, stars INTEGER, body BLOB);
+        CREATE TABLE IF NOT EXISTS local (id INTEGER PRIMARY KEY, value)
+    """
 
     private suspend fun open(name: String, more: ClientBuilder.() -> Unit = {}): RowtideClient =
         Rowtide.open(database(name)) {
             server(environment("ROWTIDE_URL_B"), schema = "business")
-            prepare { executeScript(notes) }
+            prepare { executeScript(script) }
             table("notes") { key("id") }
             more()
         }
@@ -46,8 +48,8 @@ class BridgeTest {
             val blobs = listOf(ByteArray(0), ByteArray(300) { it.toByte() })
             val values = listOf(null, Long.MIN_VALUE, -0.5, "", "Grüße \uD83C\uDF0A") + blobs
             for ((index, value) in values.withIndex()) {
-                client.execute("INSERT INTO notes VALUES (?, ?, NULL)", "n$index", value)
-                val read = client.query("SELECT title FROM notes WHERE id = ?", "n$index").single()[0]
+                client.execute("INSERT INTO local VALUES (?, ?)", index, value)
+                val read = client.query("SELECT value FROM local WHERE id = ?", index).single()[0]
                 if (value is ByteArray) assertContentEquals(value, read as ByteArray) else assertEquals(value, read)
             }
         }
@@ -59,7 +61,7 @@ class BridgeTest {
             val rows = (0..<5_000).map { listOf("n$it", it, ByteArray(400)) }
             client.executeBatch("INSERT INTO notes VALUES (?, ?, ?)", rows)
             assertEquals(5_000, client.query("SELECT * FROM notes").size)
-            val sum = client.database.rows("SELECT title, body FROM notes").toList().sumOf { it.long(0) }
+            val sum = client.database.rows("SELECT stars, body FROM notes").toList().sumOf { it.long(0) }
             assertEquals(4_999L * 5_000 / 2, sum)
             val blocking = client.database.blocking
             assertEquals(5_000, blocking.query("SELECT count(*) FROM notes").single().long(0))
@@ -92,7 +94,7 @@ class BridgeTest {
     }
 
     @Test
-    fun `a cancelled coroutine stops its operation, whoever that waits for`() = runBlocking<Unit> {
+    fun `a cancelled coroutine stops its operation whoever that waits for`() = runBlocking<Unit> {
         val asked = CompletableDeferred<Unit>()
         val waiting: ClientBuilder.() -> Unit = {
             tokens {
@@ -116,7 +118,7 @@ class BridgeTest {
             client.observe("notes") { query("SELECT count(*) FROM notes").single().long(0) }.collect { counts.send(it) }
         }
         assertEquals(0, counts.receive())
-        client.transaction { execute("INSERT INTO notes VALUES ('n1', 'one', NULL)") }
+        client.transaction { execute("INSERT INTO notes VALUES ('n1', 1, NULL)") }
         assertEquals(1, counts.receive())
         client.shutDown()
         observing.join()
@@ -130,9 +132,12 @@ class BridgeTest {
             error("dropped")
         }
         try {
-            open("logged").use { it.execute("INSERT INTO notes VALUES ('n1', 'very private', NULL)") }
-            assertFalse("very private" in lines.receive())
-            assertFalse("very private" in lines.receive())
+            open("logged") { tokens { environment("ROWTIDE_TOKEN_B") } }.use { client ->
+                repeat(2) {
+                    assertEquals("b", client.checkServer())
+                    assertFalse(environment("ROWTIDE_TOKEN_B") in lines.receive())
+                }
+            }
         } finally {
             Rowtide.log(LogLevel.Off, null)
         }
@@ -148,11 +153,11 @@ class BridgeTest {
             open(name) { tokens(provider) }.use { assertFailsWith<RowtideException> { it.attach("ada") } }
             return WeakReference(provider)
         }
-        val providers = (1..20).map { used("held$it") }
+        // The last one is still in the frame of this coroutine.
+        val providers = (1..20).map { used("held$it") }.dropLast(1)
         while (providers.any { it.value != null }) {
             GC.collect()
             yield()
         }
-        assertTrue(providers.all { it.value == null })
     }
 }
