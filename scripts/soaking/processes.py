@@ -154,7 +154,7 @@ class Server:
     def kill(self):
         self.look()
         self.process.kill()
-        self.reap()
+        self.process.wait()
 
     def reap(self):
         self.process.wait()
