@@ -38,10 +38,12 @@ mutations! {
     ServerAlwaysWins = "server-always-wins",
     /// A dirty row that is kept does not take the new base version.
     BaseNotRebased = "base-not-rebased",
-    /// Local rows whose parent was deleted elsewhere stay.
-    OrphansKept = "orphans-kept",
     /// The server's deletes are noted and not carried out.
     DeleteNotApplied = "delete-not-applied",
+    /// Local rows that fall with a row deleted elsewhere are not kept in the inbox.
+    DependantsNotKept = "dependants-not-kept",
+    /// A refused row does not get into the inbox.
+    RefusedRowDropped = "refused-row-dropped",
     /// What a delete of the server takes along is not uploaded.
     SideEffectsForgotten = "side-effects-forgotten",
     /// The change log is read and not emptied.
@@ -76,34 +78,34 @@ mutations! {
     DetachDropsUnsynced = "detach-drops-unsynced",
     /// Detach leaves the rows of a table.
     DetachKeepsRows = "detach-keeps-rows",
-    /// A bundle whose reply was lost is sent once more under another source.
-    LostReplySentAgain = "lost-reply-sent-again",
+    /// Detach leaves the checkpoint of the former user.
+    CheckpointKeptAtDetach = "checkpoint-kept-at-detach",
+    /// Rows that were written while signed out are dropped at attach.
+    AnonymousRowsDropped = "anonymous-rows-dropped",
+    /// An upload that fails for the moment is taken as done.
+    LostReplyTakenAsDone = "lost-reply-taken-as-done",
+    /// The lease is not sent with the first upload.
+    LeaseNotSent = "lease-not-sent",
     /// A retired source is not replaced.
     SourceNotReplaced = "source-not-replaced",
     /// What an earlier run left is not settled first.
     NotSettled = "not-settled",
-    /// Bundles of others below an own one are left for later.
-    GapLeft = "gap-left",
     /// A token that was rejected is used on.
     RejectedTokenKept = "rejected-token-kept",
-    /// The server does not know a bundle that it committed.
-    CommittedBundleUnknown = "committed-bundle-unknown",
-    /// The server takes any number of bundle.
-    TwiceCommitted = "twice-committed",
-    /// The server keeps the session that a new one replaces.
-    StaleSessionKept = "stale-session-kept",
     /// The server commits rows whose base is old.
     ConflictOverlooked = "conflict-overlooked",
     /// The server gives a row the version of the bundle before.
     VersionBehind = "version-behind",
+    /// The server keeps a deleted row.
+    TombstoneLives = "tombstone-lives",
+    /// The server leaves rows out of a snapshot.
+    SnapshotMissesRows = "snapshot-misses-rows",
     /// The server gives a snapshot the number of the next bundle.
     SnapshotTooNew = "snapshot-too-new",
     /// The server prunes history and does not say so.
     FloorForgotten = "floor-forgotten",
     /// The server lets two devices seed at once.
     LeaseShared = "lease-shared",
-    /// The server moves the end of a pull while it runs.
-    TargetIgnored = "target-ignored",
     /// The server leaves deletes out of a pull.
     DeletesNotTold = "deletes-not-told",
 }

@@ -19,7 +19,9 @@ pub(crate) fn detach(transaction: &Transaction<'_>, schema: &ManagedSchema) -> R
     attachment::release(transaction)?;
     // The next user's uploads must not continue this user's numbering.
     attachment::replace_source(transaction, &SourceId::mint())?;
-    attachment::set_checkpoint(transaction, crate::protocol::ids::BundleSeq(0))?;
+    if !mutated(Mutation::CheckpointKeptAtDetach) {
+        attachment::set_checkpoint(transaction, crate::protocol::ids::BundleSeq(0))?;
+    }
     transaction.execute(
         "UPDATE _rowtide_attachment SET generation = NULL, schema_name = NULL, committed_seq = 0",
         [],

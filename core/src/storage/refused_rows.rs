@@ -7,6 +7,7 @@ use super::{dirty_rows, outbox, row_content, row_state, rows};
 use crate::protocol::message::RowOp;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, ManagedTable, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
@@ -100,6 +101,9 @@ pub(crate) fn add(
 ) -> Result<()> {
     let content = content_in_table(transaction, table, key)?;
     let op = if content.is_some() { RowOp::Update } else { RowOp::Delete };
+    if mutated(Mutation::RefusedRowDropped) {
+        return dirty_rows::clear(transaction, table.id, key);
+    }
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO _rowtide_refused_rows

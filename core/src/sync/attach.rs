@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::message::Resolution;
 use crate::protocol::validate;
 use crate::report::{Outcome, Report};
+use crate::simulation::{mutated, mutation::Mutation};
 use crate::storage::operation::{self, OperationKind};
 use crate::storage::{attachment, detach, progressive};
 
@@ -91,7 +92,8 @@ impl Engine {
 
     async fn start_download(&self, user: &str) -> Result<()> {
         let kind = OperationKind::RemoteReplace { user: user.to_owned() };
-        let discard = self.anonymous_rows == AnonymousRows::Discard;
+        let discard =
+            self.anonymous_rows == AnonymousRows::Discard || mutated(Mutation::AnonymousRowsDropped);
         let schema = self.schema.clone();
         self.database
             .transaction(move |transaction| {

@@ -209,7 +209,7 @@ impl Engine {
             }
         }
         // A bundle of another device came in between: the gap is read now, not at the next sync.
-        if report.pushed_rows > 0 && self.behind_own_bundle().await? && !mutated(Mutation::GapLeft) {
+        if report.pushed_rows > 0 && self.behind_own_bundle().await? {
             self.pull_and_rebase(report).await?;
         }
         Ok(())

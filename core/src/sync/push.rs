@@ -106,6 +106,10 @@ impl Engine {
             };
             let step = match step {
                 PushRefusal::Transient => {
+                    if mutated(Mutation::LostReplyTakenAsDone) {
+                        self.database.transaction(outbox::clear).await?;
+                        return Ok(Pushed::Committed);
+                    }
                     let suspect = decide::after_patience(code);
                     let patient = patience == Patience::Full || suspect != PushRefusal::Rows;
                     match waits.next().filter(|_| patient) {
@@ -213,9 +217,6 @@ impl Engine {
         earlier: bool,
         report: &mut Report,
     ) -> Result<Pushed> {
-        if earlier && mutated(Mutation::LostReplySentAgain) {
-            return self.rotate_source(&outbox).await;
-        }
         let generation = self.negotiate(&outbox.source_id).await?.generation;
         match check_committed(&outbox, &bundle, generation)? {
             SameBundle::Yes => {}
@@ -257,7 +258,7 @@ impl Engine {
         Ok(PushSessionRequest {
             source_bundle_id: outbox.source_bundle_id,
             planned_row_count: outbox.row_count,
-            initialization_id: lease.map(str::to_owned),
+            initialization_id: lease.map(str::to_owned).filter(|_| !mutated(Mutation::LeaseNotSent)),
             canonical_request_hash: generation.sends_request_hash().then(|| outbox.request_hash.clone()),
         })
     }

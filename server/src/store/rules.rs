@@ -159,7 +159,7 @@ pub(super) fn refuse_retired(scope: &Scope, id: &SourceId, source: &Source) -> R
 /// Refuses a bundle number that does not follow the last one of its source.
 pub(super) fn check_sequence(call: &Call, source: &Source, asked: SourceBundleId) -> Result<(), Refusal> {
     let (user, id) = (&call.scope.user, &call.source);
-    let expected = if mutated(Mutation::TwiceCommitted) { asked.0 } else { source.max_bundle + 1 };
+    let expected = source.max_bundle + 1;
     if asked.0 < expected {
         let text = format!(
             "source tuple ({id}, {asked}) for user {user} is older than retained duplicate history; \
@@ -310,7 +310,7 @@ pub(super) fn check_pull(
         let text = format!("target_bundle_seq {target} must be between {after} and {latest}");
         return Err(Refusal::new(ProblemCode::InvalidRequest, text));
     }
-    Ok(if mutated(Mutation::TargetIgnored) { latest } else { target.unwrap_or(latest) })
+    Ok(target.unwrap_or(latest))
 }
 
 pub(super) fn bundle_not_found(seq: BundleSeq) -> Refusal {

@@ -16,7 +16,7 @@ pub(crate) fn draw(seed: u64) -> Script {
     let mut random = StdRng::seed_from_u64(seed);
     let random = &mut random;
     let tables = schema::draw(random);
-    let devices = random.random_range(1..=4);
+    let devices = random.random_range(2..=4);
     let users = (0..devices).map(|_| USERS[usize::from(random.random_bool(0.15))]).collect();
     let setup = Setup {
         generation: if random.random_bool(0.6) { WireGeneration::B } else { WireGeneration::A },
@@ -28,16 +28,20 @@ pub(crate) fn draw(seed: u64) -> Script {
         session_seconds: random.random_range(5..=900),
         backups: random.random_bool(0.1),
     };
-    let count = random.random_range(10..=45);
+    let count = random.random_range(20..=60);
     let mut steps: Vec<Step> = Vec::new();
     for device in 0..devices {
-        if random.random_bool(0.7) {
+        if random.random_bool(0.85) {
             steps.push(step(random, Act::Call { device, call: Call::Attach }));
         }
     }
     for number in 0..count {
         let act = draw_act(random, &setup, number);
+        let killed = if let Act::Kill { device, .. } = act { Some(device) } else { None };
         steps.push(step(random, act));
+        if let Some(device) = killed.filter(|_| random.random_bool(0.6)) {
+            steps.push(Step { after_ms: random.random_range(50..1_500), act: Act::Open { device } });
+        }
     }
     Script { seed, setup, steps }
 }
@@ -45,30 +49,30 @@ pub(crate) fn draw(seed: u64) -> Script {
 fn step(random: &mut impl Rng, act: Act) -> Step {
     // Most things happen while others still run.
     let after_ms =
-        if random.random_bool(0.8) { random.random_range(0..60) } else { random.random_range(0..2_000) };
+        if random.random_bool(0.6) { random.random_range(0..60) } else { random.random_range(0..1_000) };
     Step { after_ms, act }
 }
 
 fn draw_act(random: &mut impl Rng, setup: &Setup, number: i64) -> Act {
     let device = random.random_range(0..setup.users.len());
     match random.random_range(0..100) {
-        0..=39 => Act::Write { device, mark: number + 1, sql: statements(random, &setup.tables, number + 1) },
-        40..=64 => Act::Call { device, call: call(random) },
-        65..=72 => Act::Kill { device, when: moment(random) },
-        73..=79 => Act::Open { device },
-        80..=87 => Act::Fault {
+        0..=37 => Act::Write { device, mark: number + 1, sql: statements(random, &setup.tables, number + 1) },
+        38..=68 => Act::Call { device, call: call(random) },
+        69..=73 => Act::Kill { device, when: moment(random) },
+        74..=77 => Act::Open { device },
+        78..=87 => Act::Fault {
             device,
             endpoint: *Endpoint::ALL.choose(random).expect("not empty"),
             skip: random.random_range(0..3),
             fault: network_fault(random),
         },
         88..=89 => Act::Weather { percent: *[0, 5, 20, 40].choose(random).expect("not empty") },
-        90..=92 => Act::Disk { device, jobs: random.random_range(1..8), trouble: disk_trouble(random) },
-        93 => Act::Clock { device, milliseconds: random.random_range(-86_400_000..86_400_000) },
-        94 => Act::SwitchUser { device, user: USERS.choose(random).expect("not empty") },
-        95 => Act::RejectTokens { user: USERS.choose(random).expect("not empty") },
-        96 => Act::RestartServer,
-        97 => Act::Prune { user: setup.users[device] },
+        90..=91 => Act::Disk { device, jobs: random.random_range(1..8), trouble: disk_trouble(random) },
+        92 => Act::Clock { device, milliseconds: random.random_range(-86_400_000..86_400_000) },
+        93 => Act::SwitchUser { device, user: USERS.choose(random).expect("not empty") },
+        94 => Act::RejectTokens { user: USERS.choose(random).expect("not empty") },
+        95 => Act::RestartServer,
+        96 | 97 => Act::Prune { user: setup.users[device] },
         98 => Act::ServerClock { seconds: random.random_range(1..1_000) },
         _ if setup.backups => {
             if random.random_bool(0.5) {
@@ -103,10 +107,10 @@ fn call(random: &mut impl Rng) -> Call {
         DiscardRefused,
     ];
     match random.random_range(0..100) {
-        0..=54 => Sync,
-        55..=64 => Attach,
-        65..=72 => Push,
-        73..=80 => Pull,
+        0..=59 => Sync,
+        60..=65 => Attach,
+        66..=76 => Push,
+        77..=82 => Pull,
         _ => *rare.choose(random).expect("not empty"),
     }
 }

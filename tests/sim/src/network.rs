@@ -3,6 +3,7 @@
 use crate::disk::Drive;
 use crate::draw::network_fault;
 use crate::journal::{Kind, Lane};
+use crate::ledger::RowId;
 use crate::script::NetworkFault;
 use crate::world::World;
 use async_trait::async_trait;
@@ -32,6 +33,8 @@ struct State {
     /// Requests of each device at each endpoint so far: chance follows from these, so that a script that is shortened
     /// meets the same faults.
     calls: BTreeMap<(usize, u8), u64>,
+    /// What the rows of each push session are based on.
+    bases: BTreeMap<String, Vec<(RowId, i64)>>,
 }
 
 #[derive(Debug)]
@@ -143,8 +146,19 @@ impl Link {
 
     /// The server acts on a request; what it commits is noted at once.
     async fn serve(&self, endpoint: Endpoint, request: Request) -> Result<Response, TransportError> {
+        let session = request.url.split("/push-sessions/").nth(1).and_then(|tail| tail.split('/').next());
+        let session = session.unwrap_or_default().to_owned();
+        if endpoint == Endpoint::PushChunk {
+            let rows = bases(request.body.as_deref().unwrap_or_default());
+            self.world.network.lock().bases.entry(session.clone()).or_default().extend(rows);
+        }
         let response = self.world.server.send(request).await;
         if endpoint == Endpoint::PushCommit {
+            let bases = self.world.network.lock().bases.remove(&session).unwrap_or_default();
+            let seq = response.as_ref().ok().and_then(|response| committed_seq(&response.body));
+            if let Some(seq) = seq {
+                self.world.check_bases(&bases, seq);
+            }
             for user in crate::draw::USERS {
                 self.world.note_commits(user).await;
             }
@@ -207,6 +221,22 @@ impl Transport for Link {
         }
         self.world.server.open(request).await
     }
+}
+
+/// The rows of a chunk, with the version that each is based on.
+fn bases(chunk: &str) -> Vec<(RowId, i64)> {
+    let chunk: serde_json::Value = serde_json::from_str(chunk).unwrap_or_default();
+    let row = |row: &serde_json::Value| {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let id = RowId { table: text(&row["table"]), key: text(&row["key"]["id"]) };
+        (id, row["base_row_version"].as_i64().unwrap_or(-1))
+    };
+    chunk["rows"].as_array().map(|rows| rows.iter().map(row).collect()).unwrap_or_default()
+}
+
+/// The bundle that a commit made, where its answer says so.
+fn committed_seq(answer: &[u8]) -> Option<i64> {
+    serde_json::from_slice::<serde_json::Value>(answer).ok()?["bundle_seq"].as_i64()
 }
 
 /// A request without its token.

@@ -52,14 +52,12 @@ pub(crate) fn kept(
     before: &View,
     after: &View,
 ) -> Result<(), String> {
-    let Some(user) = &after.user else {
-        let lost = before.intent.iter().find(|row| before.user.is_some() && !after.intent.contains(row));
-        return lost.map_or(Ok(()), |row| Err(format!("the local change of {row} is gone with its user")));
-    };
-    if seen.ahead || after.operation.is_some() {
+    if seen.ahead {
         return Ok(());
     }
+    overwritten(tables, before, after)?;
     let gone = before.intent.iter().filter(|row| !after.intent.contains(row) && !after.refused.contains(row));
+    let user = after.user.as_deref().unwrap_or_default();
     ledger.with(user, |history| {
         for row in gone {
             let (meant, found) = (before.rows.get(row), after.rows.get(row));
@@ -86,6 +84,26 @@ pub(crate) fn kept(
         }
         Ok(())
     })
+}
+
+/// A row that stays local intent keeps what the app wrote, unless its table merges. References may be unlinked.
+fn overwritten(tables: &[Table], before: &View, after: &View) -> Result<(), String> {
+    if before.marks != after.marks {
+        return Ok(());
+    }
+    for row in before.intent.intersection(&after.intent) {
+        let (Some(meant), Some(found)) = (before.rows.get(row), after.rows.get(row)) else { continue };
+        let changed = meant.iter().any(|(column, value)| column != "p" && found.get(column) != Some(value));
+        let policy = tables.iter().find(|table| table.name == row.table).map(|table| table.policy);
+        if changed && matches!(policy, Some(ConflictPolicy::ServerWins | ConflictPolicy::ClientWins)) {
+            return Err(format!(
+                "the local change of {row} to {} became {} while it waits",
+                show(Some(meant)),
+                show(Some(found))
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the local change of a row always wins.

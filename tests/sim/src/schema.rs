@@ -7,7 +7,7 @@ use rowtide::{ColumnRule, ConflictPolicy, SyncTable};
 use std::fmt::Write;
 
 /// Keys of each table: few, so that devices meet.
-pub(crate) const KEYS: usize = 5;
+pub(crate) const KEYS: usize = 4;
 /// A table of the app's own, which is not synchronised: the numbers of the writes that are durable.
 pub(crate) const MARKS: &str = "host_marks";
 
@@ -123,7 +123,7 @@ pub(crate) fn draw(random: &mut impl Rng) -> Vec<Table> {
     let count = random.random_range(1..=3);
     (0..count)
         .map(|number| {
-            let parent = random.random_bool(0.5).then(|| Reference {
+            let parent = random.random_bool(0.6).then(|| Reference {
                 table: random.random_range(0..=number),
                 on_delete: *[OnDelete::Cascade, OnDelete::SetNull, OnDelete::Restrict]
                     .choose(random)

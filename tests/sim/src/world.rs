@@ -3,7 +3,7 @@
 use crate::crash_points;
 use crate::disk::Drive;
 use crate::journal::Journal;
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Ledger, RowId};
 use crate::network::Network;
 use crate::oracle;
 use crate::script::Setup;
@@ -149,6 +149,27 @@ impl World {
         }
         seen.steps.push((commit, crash_points::name(seen.view.as_ref(), &view)));
         seen.view = Some(view);
+    }
+
+    /// Each row of a bundle that was just committed must be based on the newest version before it.
+    pub(crate) fn check_bases(&self, bases: &[(RowId, i64)], seq: i64) {
+        // Whose bundle it is shows by whose next one it is.
+        let wrong =
+            crate::draw::USERS.into_iter().filter(|user| self.ledger().newest(user) + 1 == seq).map(|user| {
+                self.ledger().with(user, |history| {
+                    bases.iter().find(|(row, base)| {
+                        let newest = history.at(row, seq).map_or(0, |version| version.seq);
+                        *base != newest
+                            && !(*base == 0 && history.at(row, seq).is_some_and(|v| v.content.is_none()))
+                    })
+                })
+            });
+        let wrong: Vec<_> = wrong.collect();
+        if !wrong.is_empty() && wrong.iter().all(Option::is_some) {
+            let (row, base) = wrong[0].expect("all are there");
+            self.journal
+                .fail(format!("bundle {seq} changes {row} on version {base}, which was not the newest"));
+        }
     }
 
     /// Reads what the server committed for a user since the last time.

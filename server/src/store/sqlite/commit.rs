@@ -159,6 +159,9 @@ fn write(
              deleted = excluded.deleted, fixed_bytes = excluded.fixed_bytes, payload = excluded.payload",
         parameters,
     )?;
+    if mutated(Mutation::TombstoneLives) {
+        transaction.execute("UPDATE rows SET deleted = 0, payload = ifnull(payload, '{}')", [])?;
+    }
     let parameters = [scope.id, seq.0, session.id];
     transaction.execute(
         "INSERT INTO bundle_rows (scope_id, bundle_seq, row_ordinal, table_id, key, op, payload)

@@ -6,7 +6,6 @@ use crate::store::rules::{self, Source};
 use crate::store::{Call, StagedRow, StoreResult};
 use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId, mint_uuid};
 use rowtide::protocol::message::{CommittedBundle, PushSessionReply, PushSessionRequest};
-use rowtide::simulation::{mutated, mutation::Mutation};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// Reads a source.
@@ -37,9 +36,7 @@ pub(super) fn create(
     purge_expired(transaction, Some(found.id), *now_ms)?;
     // The committed tuple is looked up first, so a lost answer to the very commit that used up the lease is
     // recovered even by a client that still sends it.
-    if let Some(bundle) = committed(transaction, &found, id, request.source_bundle_id)?
-        && !mutated(Mutation::CommittedBundleUnknown)
-    {
+    if let Some(bundle) = committed(transaction, &found, id, request.source_bundle_id)? {
         return Ok(PushSessionReply::AlreadyCommitted(bundle));
     }
     scope::check_lease(transaction, call, &found, request.initialization_id.as_deref())?;
@@ -53,7 +50,7 @@ pub(super) fn create(
     let stale = staging
         .query_map(params![found.id, id.as_str(), asked], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<i64>>>()?;
-    for session in stale.into_iter().filter(|_| !mutated(Mutation::StaleSessionKept)) {
+    for session in stale {
         drop_session(transaction, session)?;
     }
     let mut open = transaction.prepare_cached(

@@ -47,12 +47,17 @@ pub(super) fn create(
         drop_session(transaction, session)?;
     }
     const LIMIT: &str = "(?2 IS NULL OR table_id IN (SELECT value FROM json_each(?2)))";
+    let live = if mutated(Mutation::SnapshotMissesRows) {
+        "row_version % 2 = 1 AND deleted = 0"
+    } else {
+        "deleted = 0"
+    };
     let exact = scope.generation.accounts_snapshot_bytes();
     let row_bytes = if exact { "fixed_bytes + length(row_version)" } else { "octet_length(payload)" };
     let (row_count, byte_count, widest): (i64, i64, i64) = transaction.query_row(
         &format!(
             "SELECT count(*), ifnull(sum({row_bytes}), 0), ifnull(max({row_bytes}), 0) FROM rows
-             WHERE scope_id = ?1 AND deleted = 0 AND {LIMIT}"
+             WHERE scope_id = ?1 AND {live} AND {LIMIT}"
         ),
         params![found.id, tables],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
@@ -69,7 +74,7 @@ pub(super) fn create(
         &format!(
             "INSERT INTO snapshot_rows (session_id, row_ordinal, table_id, key, row_version, payload)
              SELECT ?3, row_number() OVER (ORDER BY table_id, key) - 1, table_id, key, row_version, payload
-             FROM rows WHERE scope_id = ?1 AND deleted = 0 AND {LIMIT}"
+             FROM rows WHERE scope_id = ?1 AND {live} AND {LIMIT}"
         ),
         params![found.id, tables, transaction.last_insert_rowid()],
     )?;
