@@ -43,6 +43,13 @@ pub(crate) fn draw(seed: u64) -> Script {
             steps.push(Step { after_ms: random.random_range(50..1_500), act: Act::Open { device } });
         }
     }
+    if setup.backups {
+        // A loss of what was written in between.
+        let early = random.random_range(0..steps.len() / 2);
+        steps.insert(early, step(random, Act::Backup));
+        let late = random.random_range(early + 1..=steps.len());
+        steps.insert(late, step(random, Act::Restore));
+    }
     Script { seed, setup, steps }
 }
 

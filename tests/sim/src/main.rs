@@ -18,6 +18,7 @@ mod timeline;
 mod witness;
 mod world;
 
+use crate::seeds::Plays;
 use clap::Parser;
 use rowtide::simulation::mutation::Mutation;
 use serde_json::json;
@@ -36,6 +37,9 @@ struct Options {
     /// Print one JSON object as the last line: `seeds`, `failed`, `failing_seeds`.
     #[arg(long)]
     json: bool,
+    /// Play each seed twice; a run that is not the same, event by event, is a failure.
+    #[arg(long)]
+    twice: bool,
     /// Replay the first seed and print everything that happens.
     #[arg(long)]
     log: bool,
@@ -118,7 +122,8 @@ fn replay(options: &Options) -> Result<ExitCode, String> {
 }
 
 fn run_seeds(options: &Options) -> ExitCode {
-    let failing = seeds::run_all(options.first_seed, options.seeds, options.json);
+    let plays = if options.twice { Plays::Twice } else { Plays::Once };
+    let failing = seeds::run_all(options.first_seed, options.seeds, plays, options.json);
     for failing in &failing {
         println!("seed {}: {}", failing.seed, failing.failure);
     }

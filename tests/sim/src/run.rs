@@ -114,7 +114,7 @@ impl Player {
     }
 
     async fn act(&mut self, act: &Act) {
-        let Self { world, devices, waiting } = self;
+        let Self { world, devices, waiting } = &mut *self;
         match act {
             Act::Write { device, mark, sql } => {
                 let (device, mark, sql) = (devices[*device].clone(), *mark, sql.clone());
@@ -151,7 +151,40 @@ impl Player {
                     let _ = world.server.retire_source(&user, &source).await;
                 }
             }
-            Act::Backup | Act::Restore => {}
+            Act::Backup => world.back_up(),
+            Act::Restore => self.restore().await,
+        }
+    }
+
+    /// The operator stops everything, puts an older copy in place, and lets each device find out before any of them
+    /// writes: the protocol cannot tell a device that was ahead once others have committed as many bundles anew.
+    async fn restore(&mut self) {
+        for device in &self.devices {
+            device.call(Call::Stop).await;
+        }
+        self.calls_end().await;
+        if self.world.seen().iter().any(|seen| seen.view.as_ref().is_some_and(|view| view.has_outbox)) {
+            // Its upload is settled before anything is pulled.
+            return;
+        }
+        if !self.world.restore() {
+            return;
+        }
+        self.world.network.heal();
+        for device in &self.devices {
+            device.heal();
+            if device.client().is_none() {
+                device.open().await;
+            }
+            device.call(Call::Pull).await;
+        }
+    }
+
+    /// Waits until no app waits for anything.
+    async fn calls_end(&mut self) {
+        let ended = async { while self.waiting.join_next().await.is_some() {} };
+        if tokio::time::timeout(LONGEST_CALL, ended).await.is_err() {
+            self.world.journal.fail("a call of an app never ends");
         }
     }
 
@@ -165,9 +198,9 @@ impl Player {
             device.heal();
             device.call(Call::Stop).await;
         }
-        let ended = async { while self.waiting.join_next().await.is_some() {} };
-        if tokio::time::timeout(LONGEST_CALL, ended).await.is_err() {
-            return self.world.journal.fail("a call of an app never ends");
+        self.calls_end().await;
+        if self.world.journal.failure().is_some() {
+            return;
         }
         for device in &self.devices {
             if device.client().is_none() {

@@ -1,6 +1,7 @@
 //! Many seeds on several threads.
 
 use crate::draw::draw;
+use crate::journal::Entry;
 use crate::run::run;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
@@ -13,8 +14,33 @@ pub(crate) struct Failing {
     pub(crate) failure: String,
 }
 
+/// How often each seed is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plays {
+    Once,
+    /// The second time must be like the first, event by event.
+    Twice,
+}
+
+impl Plays {
+    fn failure(self, seed: u64) -> Option<String> {
+        let script = draw(seed);
+        let first = run(&script, None);
+        if self == Self::Once || first.failure.is_some() {
+            return first.failure;
+        }
+        let second = run(&script, None);
+        let text = |entry: Option<&Entry>| entry.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        let events = first.journal.len().max(second.journal.len());
+        (0..events)
+            .map(|event| (text(first.journal.get(event)), text(second.journal.get(event))))
+            .find(|(first, second)| first != second)
+            .map(|(first, second)| format!("it is not the same twice: {first} became {second}"))
+    }
+}
+
 /// Runs seeds, as many threads at once as there are processors; answers those that failed, in their order.
-pub(crate) fn run_all(first: u64, count: u64, quiet: bool) -> Vec<Failing> {
+pub(crate) fn run_all(first: u64, count: u64, plays: Plays, quiet: bool) -> Vec<Failing> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (next, failing) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count) };
@@ -31,7 +57,7 @@ pub(crate) fn run_all(first: u64, count: u64, quiet: bool) -> Vec<Failing> {
                         return;
                     }
                     let seed = first + number;
-                    if let Some(failure) = run(&draw(seed), None).failure {
+                    if let Some(failure) = plays.failure(seed) {
                         let mut failing = failing.lock().expect("no run panics while it holds the list");
                         failing.push(Failing { seed, failure });
                         bar.set_message(format!("{} failed", failing.len()));

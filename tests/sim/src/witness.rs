@@ -89,41 +89,22 @@ impl Witness {
             },
         )?;
         let numbers = self.numbers()?;
-        let mut keyed = |sql: &str,
-                         mut add: Box<
-            dyn FnMut(&mut View, RowId, &rusqlite::Row<'_>) -> rusqlite::Result<()>,
-        >| {
-            let mut statement = moment.prepare_cached(sql)?;
-            let mut found = statement.query([])?;
-            while let Some(row) = found.next()? {
-                let Some(table) = numbers.get(&row.get(0)?) else { continue };
-                let row_id = RowId { table: table.clone(), key: wire_key(row.get_ref(1)?) };
-                add(&mut view, row_id, row)?;
-            }
-            Ok::<_, rusqlite::Error>(())
-        };
-        keyed(
-            "SELECT table_id, key, row_version, deleted FROM _rowtide_row_state",
-            Box::new(|view, id, row| {
-                view.versions.insert(id, (row.get(2)?, row.get(3)?));
-                Ok(())
-            }),
-        )?;
-        keyed(
-            "SELECT table_id, key FROM _rowtide_change_log UNION SELECT table_id, key FROM _rowtide_dirty_rows
-             UNION SELECT table_id, key FROM _rowtide_outbox_rows",
-            Box::new(|view, id, _| {
-                view.intent.insert(id);
-                Ok(())
-            }),
-        )?;
-        keyed(
-            "SELECT table_id, key FROM _rowtide_refused_rows",
-            Box::new(|view, id, _| {
-                view.refused.insert(id);
-                Ok(())
-            }),
-        )?;
+        let states = "SELECT table_id, key, row_version, deleted FROM _rowtide_row_state";
+        for_each_row(&moment, &numbers, states, |id, row| {
+            view.versions.insert(id, (row.get(2)?, row.get(3)?));
+            Ok(())
+        })?;
+        let intent = "SELECT table_id, key FROM _rowtide_change_log UNION SELECT table_id, key FROM _rowtide_dirty_rows
+                      UNION SELECT table_id, key FROM _rowtide_outbox_rows";
+        for_each_row(&moment, &numbers, intent, |id, _| {
+            view.intent.insert(id);
+            Ok(())
+        })?;
+        let refused = "SELECT table_id, key FROM _rowtide_refused_rows";
+        for_each_row(&moment, &numbers, refused, |id, _| {
+            view.refused.insert(id);
+            Ok(())
+        })?;
         for table in &self.tables {
             self.read_table(table, &mut view)?;
         }
@@ -199,6 +180,22 @@ impl Witness {
         };
         working.into_iter().map(count).filter(|found| !matches!(found, Ok((_, 0)))).collect()
     }
+}
+
+/// Visits rows of one of Rowtide's tables, which begin with table number and key.
+fn for_each_row(
+    connection: &Connection,
+    tables: &BTreeMap<i64, String>,
+    sql: &str,
+    mut visit: impl FnMut(RowId, &rusqlite::Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        let Some(table) = tables.get(&row.get(0)?) else { continue };
+        visit(RowId { table: table.clone(), key: wire_key(row.get_ref(1)?) }, row)?;
+    }
+    Ok(())
 }
 
 fn wire_key(key: ValueRef<'_>) -> String {

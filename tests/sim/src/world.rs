@@ -10,7 +10,7 @@ use crate::script::Setup;
 use crate::witness::View;
 use async_trait::async_trait;
 use rowtide::Clock;
-use rowtide_testing::{Limits, TestServer, TestServerOptions, TestStore};
+use rowtide_testing::{Backup, Limits, TestServer, TestServerOptions, TestStore};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -76,6 +76,7 @@ pub(crate) struct World {
     ledger: Mutex<Ledger>,
     drives: Mutex<BTreeMap<PathBuf, Arc<Mutex<Drive>>>>,
     seen: Mutex<Vec<Seen>>,
+    backup: Mutex<Option<(Backup, Ledger)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -108,6 +109,7 @@ impl World {
             ledger: Mutex::default(),
             drives: Mutex::default(),
             seen: Mutex::new(vec![Seen::default(); setup.users.len()]),
+            backup: Mutex::default(),
         }
     }
 
@@ -149,6 +151,30 @@ impl World {
         }
         seen.steps.push((commit, crash_points::name(seen.view.as_ref(), &view)));
         seen.view = Some(view);
+    }
+
+    /// Copies the server's data, and what is known of it.
+    pub(crate) fn back_up(&self) {
+        match self.server.backup() {
+            Ok(backup) => *lock(&self.backup) = Some((backup, self.ledger().clone())),
+            Err(error) => self.journal.fail(format!("the server cannot be backed up: {error}")),
+        }
+    }
+
+    /// Puts the copy in place of the server's data; answers whether there was one.
+    pub(crate) fn restore(&self) -> bool {
+        let Some((backup, ledger)) = lock(&self.backup).clone() else { return false };
+        if let Err(error) = self.server.restore(&backup) {
+            self.journal.fail(format!("the server cannot be restored: {error}"));
+        }
+        for seen in self.seen().iter_mut() {
+            let Some(view) = &seen.view else { continue };
+            let newest = view.user.as_ref().map_or(i64::MAX, |user| ledger.newest(user));
+            seen.ahead |=
+                view.checkpoint.max(view.versions.values().map(|known| known.0).max().unwrap_or(0)) > newest;
+        }
+        *self.ledger() = ledger;
+        true
     }
 
     /// Each row of a bundle that was just committed must be based on the newest version before it.
