@@ -104,8 +104,8 @@ mutations! {
     SnapshotTooNew = "snapshot-too-new",
     /// The server prunes history and does not say so.
     FloorForgotten = "floor-forgotten",
-    /// The server lets two devices seed at once.
-    LeaseShared = "lease-shared",
+    /// The server does not end the initialisation with the first bundle.
+    SeedNotEnded = "seed-not-ended",
     /// The server leaves deletes out of a pull.
     DeletesNotTold = "deletes-not-told",
 }

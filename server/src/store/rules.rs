@@ -6,7 +6,6 @@ use rowtide::protocol::ids::{BundleSeq, SourceBundleId, SourceId, mint_uuid};
 use rowtide::protocol::message::{ConnectResponse, Resolution, SourceReplacement};
 use rowtide::protocol::problem::ProblemCode;
 use rowtide::protocol::profile::WireGeneration;
-use rowtide::simulation::{mutated, mutation::Mutation};
 
 /// The lease of a scope that is being initialised.
 #[derive(Debug, Clone)]
@@ -95,7 +94,7 @@ pub(super) fn connect(call: &Call, state: &ScopeState, pending: bool) -> Connect
     if state.initialized {
         return Connected::Unchanged(answer(Resolution::RemoteAuthoritative));
     }
-    let other = |lease: &&Lease| lease.source != call.source.as_str() && !mutated(Mutation::LeaseShared);
+    let other = |lease: &&Lease| lease.source != call.source.as_str();
     if let Some(lease) = state.lease.as_ref().filter(other) {
         let seconds = ((lease.expires_at - call.now_ms) / 1000).max(1);
         return Connected::Unchanged(ConnectResponse {

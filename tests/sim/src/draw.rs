@@ -164,12 +164,12 @@ fn statement(random: &mut impl Rng, tables: &[Table], mark: i64) -> String {
     let key = table.key_literal(random.random_range(0..KEYS));
     let (columns, values) = values(random, table, tables, mark);
     match random.random_range(0..20) {
-        0..=6 => format!("INSERT INTO {name} (id, {columns}) VALUES ({key}, {values})"),
-        7..=9 => format!("INSERT OR REPLACE INTO {name} (id, {columns}) VALUES ({key}, {values})"),
-        10..=13 => format!("UPDATE {name} SET ({columns}) = ({values}) WHERE id = {key}"),
-        14 if table.integer => format!("UPDATE {name} SET n = n + 1, mark = 'm{mark}' WHERE id = {key}"),
-        15 => format!("UPDATE {name} SET mark = 'm{mark}'"),
-        16..=18 => format!("DELETE FROM {name} WHERE id = {key}"),
+        0..=5 => format!("INSERT INTO {name} (id, {columns}) VALUES ({key}, {values})"),
+        6..=7 => format!("INSERT OR REPLACE INTO {name} (id, {columns}) VALUES ({key}, {values})"),
+        8..=12 => format!("UPDATE {name} SET ({columns}) = ({values}) WHERE id = {key}"),
+        13 if table.integer => format!("UPDATE {name} SET n = n + 1, mark = 'm{mark}' WHERE id = {key}"),
+        14 => format!("UPDATE {name} SET mark = 'm{mark}'"),
+        15..=18 => format!("DELETE FROM {name} WHERE id = {key}"),
         _ => {
             let to = table.key_literal(random.random_range(0..KEYS));
             format!("UPDATE {name} SET id = {to}, mark = 'm{mark}' WHERE id = {key}")

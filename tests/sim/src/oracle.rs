@@ -92,7 +92,13 @@ fn overwritten(tables: &[Table], before: &View, after: &View) -> Result<(), Stri
         return Ok(());
     }
     for row in before.intent.intersection(&after.intent) {
-        let (Some(meant), Some(found)) = (before.rows.get(row), after.rows.get(row)) else { continue };
+        let Some(meant) = before.rows.get(row) else { continue };
+        let Some(found) = after.rows.get(row) else {
+            return Err(format!(
+                "the local change of {row} to {} vanished while it waits",
+                show(Some(meant))
+            ));
+        };
         let changed = meant.iter().any(|(column, value)| column != "p" && found.get(column) != Some(value));
         let policy = tables.iter().find(|table| table.name == row.table).map(|table| table.policy);
         if changed && matches!(policy, Some(ConflictPolicy::ServerWins | ConflictPolicy::ClientWins)) {

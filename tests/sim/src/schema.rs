@@ -123,7 +123,7 @@ pub(crate) fn draw(random: &mut impl Rng) -> Vec<Table> {
     let count = random.random_range(1..=3);
     (0..count)
         .map(|number| {
-            let parent = random.random_bool(0.6).then(|| Reference {
+            let parent = random.random_bool(0.7).then(|| Reference {
                 table: random.random_range(0..=number),
                 on_delete: *[OnDelete::Cascade, OnDelete::SetNull, OnDelete::Restrict]
                     .choose(random)

@@ -192,5 +192,8 @@ fn write(
          WHERE scope_id = ?1",
         [scope.id, seq.0],
     )?;
+    if mutated(Mutation::SeedNotEnded) {
+        transaction.execute("UPDATE scopes SET initialized = 0 WHERE scope_id = ?1", [scope.id])?;
+    }
     Ok(())
 }
