@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod history;
 mod lifecycle;
 mod rows;
 

@@ -14,6 +14,8 @@ mod schema;
 mod script;
 mod seeds;
 mod shrink;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod witness;
 mod world;
