@@ -154,6 +154,7 @@ class BridgeTest {
             return WeakReference(provider)
         }
         val providers = (1..20).map { used("held$it") }
+
         // Counted in a function of its own: what this frame has read, it holds.
         fun held(): Int = providers.count { it.value != null }
         while (held() > 0) {
