@@ -208,3 +208,47 @@ async fn a_rebuild_under_a_source_that_was_retired_meanwhile_goes_on_under_its_r
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_never_got_a_bundle_outlives_the_loss_of_its_servers_data() {
+    for generation in BOTH {
+        let server = TestServer::new(generation, &Notes::TABLES);
+        let a = Device::notes(&server, "ada").await;
+        a.attach().await;
+        a.exec("INSERT INTO notes (id, title) VALUES ('n1', 'pending')").await;
+        server.service().reset().await.unwrap();
+        let error = a.client().sync().await.unwrap_err();
+        assert_eq!(error.code(), Some("scope_uninitialized"));
+        let status = a.client().status().await.unwrap();
+        assert_eq!((status.user, status.pending_rows), (None, 1));
+        a.attach().await;
+        assert_eq!(a.sync().await.pushed_rows, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_from_a_server_that_lost_everything_is_given_up_for_the_next_attach() {
+    for generation in BOTH {
+        let (server, a, b) =
+            two_devices(generation, "INSERT INTO notes (id, title) VALUES ('n1', 'x'), ('n2', 'y')").await;
+        server.fail_next(Endpoint::SnapshotCreate, Fault::Answer(400, String::new()));
+        a.client().rebuild().await.unwrap_err();
+        let fresh = Device::notes(&server, "ada").await;
+        server.fail_next(Endpoint::SnapshotCreate, Fault::Answer(400, String::new()));
+        fresh.client().attach("ada").await.unwrap_err();
+        server.service().reset().await.unwrap();
+        for device in [&a, &fresh] {
+            let ended = if device.client().status().await.unwrap().user.is_some() {
+                device.client().sync().await
+            } else {
+                device.client().attach("ada").await
+            };
+            assert_eq!(ended.unwrap_err().code(), Some("scope_uninitialized"));
+            assert_eq!(device.attach().await.outcome, Outcome::Attached);
+            device.sync().await;
+        }
+        converge(&a, &b).await;
+        converge(&a, &fresh).await;
+        assert_eq!(a.rows("SELECT id FROM notes").await.len(), 2);
+    }
+}

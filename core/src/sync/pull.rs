@@ -59,7 +59,7 @@ impl Engine {
                     code: Some(ProblemCode::ScopeUninitialized | ProblemCode::ScopeInitializing),
                     error,
                     ..
-                }) if attachment.initialization_id.is_none() && attachment.checkpoint.0 > 0 => {
+                }) if attachment.initialization_id.is_none() => {
                     return Err(self.lose_scope(error).await?);
                 }
                 Err(Refusal::Problem { code, error, .. }) => match pull_needs_rebuild(code) {

@@ -96,6 +96,16 @@ impl Engine {
                 self.go_on_under(replacement, &operation.kind).await?;
                 return Ok(None);
             }
+            Err(Refusal::Problem {
+                code: Some(ProblemCode::ScopeUninitialized | ProblemCode::ScopeInitializing),
+                error,
+                ..
+            }) => {
+                // There is nothing to be downloaded any more; the next attach asks who seeds.
+                self.database.transaction(operation::finish).await?;
+                let attached = self.attachment().await?.user.is_some();
+                return Err(if attached { self.lose_scope(error).await? } else { error });
+            }
             Err(refusal) => return Err(refusal.into()),
         };
         let generation = self.negotiate(source).await?.generation;
