@@ -42,6 +42,11 @@ impl History {
         self.rows.get(row)?.iter().rev().find(|version| version.seq <= seq)
     }
 
+    /// The newest version of a row, where it is newer than a bundle.
+    pub(crate) fn after(&self, row: &RowId, seq: i64) -> Option<&Version> {
+        self.rows.get(row)?.last().filter(|version| version.seq > seq)
+    }
+
     /// The version of a row that a bundle made.
     pub(crate) fn exactly(&self, row: &RowId, seq: i64) -> Option<&Version> {
         self.rows.get(row)?.iter().find(|version| version.seq == seq)
