@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod http;
 mod limits;
+mod metrics;
 mod refusal;
 mod serve;
 mod service;
@@ -20,12 +21,15 @@ pub use auth::{AuthError, Authenticator, JwksAuthenticator, JwtAuthenticator};
 pub use config::{Registration, ServiceConfig, TableConfigError};
 pub use http::{demo_router, router};
 pub use limits::Limits;
+pub use metrics::metrics_router;
 pub use refusal::Refusal;
 pub use serve::{BoundServer, ServeError, ServeOptions, StoreLocation};
 pub use service::Service;
-#[cfg(feature = "postgres")]
-pub use store::PostgresStore;
 pub use store::{
     BundlePage, Call, RowPage, Scope, SnapshotPage, SqliteStore, StagedRow, Store, StoreChange, StoreError,
     StoreStatus,
 };
+#[cfg(feature = "postgres")]
+pub use store::{BundleWriter, PostgresStore, WriteError};
+#[cfg(feature = "postgres")]
+pub use tokio_postgres;

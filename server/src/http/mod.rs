@@ -9,12 +9,14 @@ mod watch;
 pub use demo::demo_router;
 
 use crate::auth::Authenticator;
+use crate::metrics::measure;
 use crate::refusal::Refusal;
 use crate::service::Service;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::{StatusCode, Uri, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 pub(crate) use request::Caller;
@@ -22,6 +24,10 @@ use request::Gate;
 use rowtide::protocol::message::ConnectRequest;
 use rowtide::protocol::problem::ProblemCode;
 use std::sync::Arc;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
+use tower_http::decompression::RequestDecompressionLayer;
 
 /// What every handler works with.
 #[derive(Clone)]
@@ -32,6 +38,7 @@ pub(crate) struct App {
 
 /// All endpoints of the protocol, to be mounted in the host's own app, at the root or under a prefix.
 pub fn router(service: Service, authenticator: Arc<dyn Authenticator>) -> Router {
+    let wire = service.shared.config.generation.as_str();
     Router::new()
         .route("/sync/capabilities", get(capabilities))
         .route("/sync/connect", post(connect))
@@ -49,9 +56,26 @@ pub fn router(service: Service, authenticator: Arc<dyn Authenticator>) -> Router
         .route("/sync/watch", get(watch::watch))
         .route("/syncx/health", get(health))
         .route("/syncx/status", get(status))
+        .route("/syncx/openapi.yaml", get(openapi))
+        .route_layer(middleware::from_fn_with_state(wire, measure))
         .method_not_allowed_fallback(wrong_verb)
         .fallback(unknown_path)
         .with_state(App { service, authenticator })
+        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
+        // Watch streams stay as they are: an event must not wait for the next one. So do short answers, which some proxies
+        // read.
+        .layer(
+            CompressionLayer::new()
+                .quality(CompressionLevel::Fastest)
+                .compress_when(DefaultPredicate::new().and(SizeAbove::new(4_096))),
+        )
+}
+
+/// The description of this API.
+const OPENAPI: &str = include_str!("../../../docs/openapi.yaml");
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/yaml")], OPENAPI).into_response()
 }
 
 async fn unknown_path(uri: Uri) -> Refusal {

@@ -7,6 +7,7 @@ use crate::store::Scope;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
+use http_body_util::LengthLimitError;
 use rowtide::protocol::ids::SourceId;
 use rowtide::protocol::problem::ProblemCode;
 use rowtide::protocol::profile::WireGeneration;
@@ -65,9 +66,14 @@ impl Gate {
     /// Reads the body, up to the stated limit.
     pub(crate) async fn body(self, service: &Service) -> Result<Bytes, Refusal> {
         let limit = service.shared.config.limits.request_bytes;
-        axum::body::to_bytes(self.0, limit).await.map_err(|_| {
-            let text = format!("a request body has at most {limit} bytes");
-            Refusal::new(ProblemCode::RequestTooLarge, text)
+        axum::body::to_bytes(self.0, limit).await.map_err(|error| {
+            // What a compressed body says is counted as it unfolds.
+            if std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
+            {
+                let text = format!("a request body has at most {limit} bytes");
+                return Refusal::new(ProblemCode::RequestTooLarge, text);
+            }
+            Refusal::new(ProblemCode::InvalidRequest, "the request body broke off, or is not gzip as it says")
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::request::{Caller, query};
+use crate::metrics::Watching;
 use crate::refusal::Refusal;
 use axum::extract::State;
 use axum::http::Uri;
@@ -41,29 +42,30 @@ pub(super) async fn watch(
         .map_err(|error| service.refuse(error, ProblemCode::BundleChangeWatchFailed))?;
     let first = WatchEvent { bundle_seq: latest, source_id: None, source_bundle_id: None };
     let running = service.running();
-    let state = (Some(first), events, running, after);
-    let stream = stream::unfold(state, |(mut first, mut events, mut running, mut seen)| async move {
-        loop {
-            let event = match first.take() {
-                Some(event) => Some(event),
-                None => {
-                    tokio::select! {
-                        biased;
-                        changed = events.changed() => changed.ok()?,
-                        _ = running.wait_for(|running| !running) => return None,
+    let state = (Some(first), events, running, after, Watching::new());
+    let stream =
+        stream::unfold(state, |(mut first, mut events, mut running, mut seen, watching)| async move {
+            loop {
+                let event = match first.take() {
+                    Some(event) => Some(event),
+                    None => {
+                        tokio::select! {
+                            biased;
+                            changed = events.changed() => changed.ok()?,
+                            _ = running.wait_for(|running| !running) => return None,
+                        }
+                        events.borrow_and_update().clone()
                     }
-                    events.borrow_and_update().clone()
+                };
+                if let Some(event) = event.filter(|event| event.bundle_seq > seen) {
+                    seen = event.bundle_seq;
+                    let data = serde_json::to_string(&event).ok()?;
+                    return Some((
+                        Ok(Event::default().event("bundle").data(data)),
+                        (None, events, running, seen, watching),
+                    ));
                 }
-            };
-            if let Some(event) = event.filter(|event| event.bundle_seq > seen) {
-                seen = event.bundle_seq;
-                let data = serde_json::to_string(&event).ok()?;
-                return Some((
-                    Ok(Event::default().event("bundle").data(data)),
-                    (None, events, running, seen),
-                ));
             }
-        }
-    });
+        });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }

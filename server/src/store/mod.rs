@@ -6,7 +6,7 @@ mod rules;
 mod sqlite;
 
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresStore;
+pub use postgres::{BundleWriter, PostgresStore, WriteError};
 pub use sqlite::SqliteStore;
 
 use crate::limits::Limits;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod people;
+mod queries;
 mod refused;
 mod sql;
 #[path = "../support/mod.rs"]

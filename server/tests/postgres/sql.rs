@@ -1,7 +1,10 @@
 //! Bundles that SQL writes.
 
 use crate::people::{people, person, rows_of, upload, uuid};
-use crate::support::BOTH;
+use crate::support::{BOTH, config};
+use rowtide::protocol::profile::WireGeneration;
+use rowtide_server::tokio_postgres::types::Type;
+use rowtide_server::{PostgresStore, StoreError, WriteError};
 use serde_json::json;
 
 #[tokio::test]
@@ -83,4 +86,53 @@ async fn sql_is_refused_outside_of_a_bundle_and_beyond_its_user() {
         .await
         .ok();
     assert_eq!(refused(&begin("new")).await, "RT003");
+}
+
+#[tokio::test]
+async fn a_host_writes_a_bundle_from_rust_whole_or_not_at_all() {
+    let (server, database) = people(BOTH[0]).await;
+    let tables = config(&["likes", "posts", "people"], WireGeneration::A);
+    let store = PostgresStore::open(&database.url, None, &tables).await.unwrap();
+    let insert = "INSERT INTO business.people (id, name) VALUES ($1::text::uuid, $2)";
+    let (seq, rows) = store
+        .write_bundle("ada", "billing", |bundle| {
+            Box::pin(async move {
+                bundle.execute(insert, &[(&uuid(1), Type::TEXT), (&"Ada", Type::TEXT)]).await?;
+                bundle.execute(insert, &[(&uuid(2), Type::TEXT), (&"Bob", Type::TEXT)]).await?;
+                Ok(bundle
+                    .query("SELECT 1 FROM business.people WHERE _sync_scope_id = 'ada'", &[])
+                    .await?
+                    .len())
+            })
+        })
+        .await
+        .unwrap();
+    assert_eq!((seq.0, rows), (1, 2));
+    assert_eq!(rows_of(&server, 1).await, ["INSERT people 1", "INSERT people 2"]);
+    let failed = |result: Result<_, StoreError>| match result {
+        Err(StoreError::Failed(text)) => text,
+        Ok(()) => panic!("it was written"),
+        Err(other) => panic!("{other:?}"),
+    };
+    for (name, words) in [("nobody", "people_name_check"), ("given up", "changed my mind"), ("", "RT004")] {
+        let result = store.write_bundle("ada", "billing", |bundle| {
+            Box::pin(async move {
+                if !name.is_empty() {
+                    bundle.execute(insert, &[(&uuid(3), Type::TEXT), (&name, Type::TEXT)]).await?;
+                }
+                if name == "given up" { Err(WriteError::abort("changed my mind")) } else { Ok(()) }
+            })
+        });
+        let text = failed(result.await.map(drop));
+        assert!(text.contains(words), "{text}");
+    }
+    let body = Some("{\"has_local_pending_rows\":true}".to_owned());
+    server.call_of("new", "d", "POST", "connect", body).await.ok();
+    let refused = store.write_bundle("new", "billing", |_| Box::pin(async { Ok(()) })).await;
+    assert!(
+        matches!(refused, Err(StoreError::Refused(refusal)) if refusal.code.as_str() == "scope_initializing")
+    );
+    assert_eq!(server.get("reader", "pull").await.ok()["stable_bundle_seq"], 1);
+    let update = upload("people", "UPDATE", 1, 1, json!({ "name": "Ada L." }));
+    assert_eq!(server.push("s", 1, &[update]).await.ok()["bundle_seq"], 2);
 }

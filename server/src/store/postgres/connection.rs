@@ -94,7 +94,7 @@ impl Tx {
         Ok(self.client().batch_execute(sql).await?)
     }
 
-    async fn end(mut self, sql: &str) -> PgResult<()> {
+    pub(super) async fn end(mut self, sql: &str) -> PgResult<()> {
         self.batch(sql).await?;
         drop(self.connection.take());
         Ok(())
@@ -152,7 +152,7 @@ impl Connections {
         Ok(Self { pool, turns: Mutex::default() })
     }
 
-    async fn begin(&self, access: Access) -> PgResult<Tx> {
+    pub(super) async fn begin(&self, access: Access) -> PgResult<Tx> {
         let connection = self.pool.get().await.map_err(PgError::pool)?;
         let tx = Tx { connection: Some(connection) };
         let begin = access.begin();
@@ -173,15 +173,22 @@ impl Connections {
     {
         let mut attempt = 1;
         loop {
-            let error = match self.attempt(access, &work).await {
-                Ok(value) => return Ok(value),
-                Err(error) if error.is_worth_another_attempt() && attempt < ATTEMPTS => error,
-                Err(error) => return Err(error.into()),
-            };
-            log::info!("a transaction is tried again: {error}");
-            tokio::time::sleep(Duration::from_millis(u64::from(20 * attempt) + rand_ms())).await;
-            attempt += 1;
+            match self.attempt(access, &work).await {
+                Err(error) if Self::tries_again(&error, attempt).await => attempt += 1,
+                result => return Ok(result?),
+            }
         }
+    }
+
+    /// Whether a transaction is tried again after its attempt number `attempt`, and the pause before that.
+    pub(super) async fn tries_again(error: &PgError, attempt: u32) -> bool {
+        if !error.is_worth_another_attempt() || attempt >= ATTEMPTS {
+            return false;
+        }
+        log::info!("a transaction is tried again: {error}");
+        crate::metrics::metrics().retries.inc();
+        tokio::time::sleep(Duration::from_millis(u64::from(20 * attempt) + rand_ms())).await;
+        true
     }
 
     async fn attempt<T, F>(&self, access: Access, work: &F) -> PgResult<T>

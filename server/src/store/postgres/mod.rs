@@ -18,6 +18,7 @@ mod registration;
 mod scope;
 mod snapshot;
 mod tables;
+mod writer;
 
 use super::{
     BundlePage, Call, RowPage, Scope, SnapshotPage, StagedRow, Store, StoreChange, StoreError, StoreResult,
@@ -36,6 +37,7 @@ use rowtide::protocol::message::{
 use std::sync::Arc;
 use tables::Tables;
 use tokio::sync::broadcast;
+pub use writer::{BundleWriter, WriteError};
 
 /// The store on PostgreSQL. Clones share its connections.
 #[derive(Clone)]

@@ -95,7 +95,9 @@ impl Table {
         let uploaded = |column: &&Column| !column.generated && !missing.contains(&column.name.as_str());
         let columns = || self.columns.iter().filter(uploaded);
         match op {
-            RowOp::Delete => format!("DELETE FROM {table} AS t USING {found} WHERE t.ctid = found.place"),
+            RowOp::Delete => format!(
+                "DELETE FROM {table} AS t USING {found} WHERE t._sync_scope_id = $1 AND t.ctid = found.place"
+            ),
             RowOp::Insert => {
                 let names: Vec<String> = columns().map(|column| quoted(&column.name)).collect();
                 let values: Vec<String> = columns().map(|column| column.upload_sql("p")).collect();
@@ -114,7 +116,10 @@ impl Table {
                 if sets.is_empty() {
                     sets.push(format!("{key} = t.{key}"));
                 }
-                format!("UPDATE {table} AS t SET {} FROM {found} WHERE t.ctid = found.place", sets.join(", "))
+                format!(
+                    "UPDATE {table} AS t SET {} FROM {found} WHERE t._sync_scope_id = $1 AND t.ctid = found.place",
+                    sets.join(", ")
+                )
             }
         }
     }
