@@ -3,6 +3,7 @@
 use rowtide_tests::database::connect;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub(crate) const SECRET: &str = "a secret of the tests";
@@ -93,10 +94,11 @@ impl Drop for Process {
     }
 }
 
-/// Starts a process, and again where it does not come up, as whoever supervises it does: right after a crash a pooler may
-/// hand out a connection that is dead.
+/// Starts a process, and again where it does not come up, as whoever supervises it does: for a second after a
+/// crash a pooler lets nobody through.
 fn spawn(database_url: &str, listen_url: &str, listen: &str) -> (Child, String) {
-    for _ in 0..20 {
+    let mut last = String::new();
+    for _ in 0..100 {
         let mut log = tempfile::tempfile().unwrap();
         let mut child = Command::new(rowtide_tests::binary())
             .args(["serve", "--listen", listen, "--table", "items:id"])
@@ -115,7 +117,8 @@ fn spawn(database_url: &str, listen_url: &str, listen: &str) -> (Child, String) 
         child.wait().unwrap();
         let mut text = String::new();
         log.rewind().and_then(|()| log.read_to_string(&mut text)).unwrap();
-        println!("a process did not start: {}", text.trim());
+        last = text;
+        std::thread::sleep(Duration::from_millis(200));
     }
-    panic!("no process starts");
+    panic!("no process starts: {last}");
 }
