@@ -96,6 +96,7 @@ impl Drop for Process {
 
 /// Starts a process, and again where it does not come up, as whoever supervises it does: for a second after a
 /// crash a pooler lets nobody through.
+#[allow(clippy::disallowed_methods)] // the pooler's second is a real one
 fn spawn(database_url: &str, listen_url: &str, listen: &str) -> (Child, String) {
     let mut last = String::new();
     for _ in 0..100 {
