@@ -212,17 +212,26 @@ async fn a_rebuild_under_a_source_that_was_retired_meanwhile_goes_on_under_its_r
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_never_got_a_bundle_outlives_the_loss_of_its_servers_data() {
     for generation in BOTH {
-        let server = TestServer::new(generation, &Notes::TABLES);
-        let a = Device::notes(&server, "ada").await;
-        a.attach().await;
-        a.exec("INSERT INTO notes (id, title) VALUES ('n1', 'pending')").await;
-        server.service().reset().await.unwrap();
-        let error = a.client().sync().await.unwrap_err();
-        assert_eq!(error.code(), Some("scope_uninitialized"));
-        let status = a.client().status().await.unwrap();
-        assert_eq!((status.user, status.pending_rows), (None, 1));
-        a.attach().await;
-        assert_eq!(a.sync().await.pushed_rows, 1);
+        // It starts empty, or seeds the server under a lease.
+        for seeds in [false, true] {
+            let server = TestServer::new(generation, &Notes::TABLES);
+            let a = Device::notes(&server, "ada").await;
+            let write = "INSERT INTO notes (id, title) VALUES ('n1', 'pending')";
+            if seeds {
+                a.exec(write).await;
+                a.attach().await;
+            } else {
+                a.attach().await;
+                a.exec(write).await;
+            }
+            server.service().reset().await.unwrap();
+            let error = a.client().sync().await.unwrap_err();
+            assert_eq!(error.code(), Some("scope_uninitialized"));
+            let status = a.client().status().await.unwrap();
+            assert_eq!((status.user, status.pending_rows), (None, 1));
+            a.attach().await;
+            assert_eq!(a.sync().await.pushed_rows, 1);
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) fn after_push_refusal(
             | ProblemCode::PushSessionExpired,
         ) => PushRefusal::Recreate,
         Some(ProblemCode::InitializationStale | ProblemCode::InitializationExpired) => PushRefusal::LeaseLost,
+        // The server has lost even the scope that the lease is of.
+        Some(ProblemCode::ScopeUninitialized) if with_lease => PushRefusal::LeaseLost,
         // The lease is refused with this code once the scope is initialised, also by this very bundle.
         Some(ProblemCode::PushSessionInvalid) if with_lease => PushRefusal::LeaseLost,
         Some(ProblemCode::HistoryPruned) => replace(ReplacementReason::HistoryPruned),
@@ -94,6 +96,12 @@ mod tests {
     fn an_invalid_session_means_a_lost_lease_only_where_one_was_sent() {
         assert_eq!(decide(ProblemCode::PushSessionInvalid, true), PushRefusal::LeaseLost);
         assert_eq!(decide(ProblemCode::PushSessionInvalid, false), PushRefusal::Surface);
+    }
+
+    #[test]
+    fn a_scope_that_is_gone_takes_its_lease_along() {
+        assert_eq!(decide(ProblemCode::ScopeUninitialized, true), PushRefusal::LeaseLost);
+        assert_eq!(decide(ProblemCode::ScopeUninitialized, false), PushRefusal::Surface);
     }
 
     #[test]
