@@ -138,7 +138,9 @@ impl World {
         let seen = &mut seen[device];
         seen.sources.insert(view.source.clone());
         let was_rebuilding = seen.view.as_ref().is_some_and(|before| before.operation.is_some());
-        if was_rebuilding && view.operation.is_none() {
+        // A snapshot of before the restore brings it no further.
+        let newest = view.user.as_ref().map_or(0, |user| self.ledger().newest(user));
+        if was_rebuilding && view.operation.is_none() && view.checkpoint <= newest {
             seen.ahead = false;
         }
         if let Err(wrong) = oracle::visible(&self.ledger(), seen, &view) {
