@@ -253,6 +253,8 @@ async fn a_download_from_a_server_that_lost_everything_is_given_up_for_the_next_
                 device.client().attach("ada").await
             };
             assert_eq!(ended.unwrap_err().code(), Some("scope_uninitialized"));
+        }
+        for device in [&a, &fresh] {
             assert_eq!(device.attach().await.outcome, Outcome::Attached);
             device.sync().await;
         }
