@@ -40,8 +40,6 @@ mutations! {
     BaseNotRebased = "base-not-rebased",
     /// The server's deletes are noted and not carried out.
     DeleteNotApplied = "delete-not-applied",
-    /// Local rows that fall with a row deleted elsewhere are not kept in the inbox.
-    DependantsNotKept = "dependants-not-kept",
     /// A refused row does not get into the inbox.
     RefusedRowDropped = "refused-row-dropped",
     /// What a delete of the server takes along is not uploaded.

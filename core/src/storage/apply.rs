@@ -323,7 +323,7 @@ impl<'a> Applier<'a> {
     /// Deletes a row; dirty rows that the delete would take along go to the inbox first. What it takes along or
     /// unlinks beyond that is a local change, unless the server's rows say the same.
     pub(crate) fn delete(&mut self, table: &ManagedTable, key: &SqlValue) -> Result<()> {
-        if self.any_dirty && !mutated(Mutation::DependantsNotKept) {
+        if self.any_dirty {
             self.refuse_dependants(table, key)?;
         }
         let acts = |reference: &Reference| {

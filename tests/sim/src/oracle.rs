@@ -99,11 +99,11 @@ fn overwritten(tables: &[Table], before: &View, after: &View) -> Result<(), Stri
     }
     for row in before.intent.intersection(&after.intent) {
         let Some(meant) = before.rows.get(row) else { continue };
-        if before.versions.get(row) != after.versions.get(row) {
-            // It met a version of another device, and what was decided may reach further.
-            continue;
-        }
         let Some(found) = after.rows.get(row) else {
+            if before.versions.get(row) != after.versions.get(row) {
+                // It met a version of another device, and a local delete reached that.
+                continue;
+            }
             return Err(format!(
                 "the local change of {row} to {} vanished while it waits",
                 show(Some(meant))
