@@ -76,6 +76,10 @@ pub(crate) fn name(before: Option<&View>, after: &View) -> String {
         "the snapshot is applied"
     } else if before.staged != after.staged && after.operation.is_some() {
         "a chunk of the snapshot is staged"
+    } else if after.operation.is_some() && before.in_stage.1 != after.in_stage.1 {
+        "what the snapshot differs in is noted"
+    } else if after.operation.is_none() && before.in_stage.0 > after.in_stage.0 && !after.has_outbox {
+        "rows that were applied leave the stage"
     } else if before.session != after.session {
         "a snapshot session is kept"
     } else if !before.has_outbox && after.has_outbox {

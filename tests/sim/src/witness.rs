@@ -21,6 +21,8 @@ pub(crate) struct View {
     /// Its snapshot session, and how many rows of it are staged.
     pub(crate) session: Option<String>,
     pub(crate) staged: i64,
+    /// Rows in the stage, and keys that the snapshot's last step is to look at.
+    pub(crate) in_stage: (i64, i64),
     pub(crate) has_outbox: bool,
     /// Whether the server's answer to the outbox is kept.
     pub(crate) committed: bool,
@@ -71,7 +73,8 @@ impl Witness {
             "SELECT user_id, source_id, checkpoint, (SELECT kind FROM _rowtide_operation),
                     EXISTS (SELECT 1 FROM _rowtide_outbox), (SELECT snapshot_id FROM _rowtide_operation),
                     ifnull((SELECT staged_rows FROM _rowtide_operation), 0),
-                    EXISTS (SELECT 1 FROM _rowtide_outbox WHERE committed IS NOT NULL)
+                    EXISTS (SELECT 1 FROM _rowtide_outbox WHERE committed IS NOT NULL),
+                    (SELECT count(*) FROM _rowtide_stage), (SELECT count(*) FROM _rowtide_differences)
              FROM _rowtide_attachment",
             [],
             |row| {
@@ -84,6 +87,7 @@ impl Witness {
                     session: row.get(5)?,
                     staged: row.get(6)?,
                     committed: row.get(7)?,
+                    in_stage: (row.get(8)?, row.get(9)?),
                     ..View::default()
                 })
             },
@@ -170,6 +174,7 @@ impl Witness {
             "_rowtide_dirty_rows",
             "_rowtide_operation",
             "_rowtide_stage",
+            "_rowtide_differences",
             "_rowtide_outbox",
             "_rowtide_outbox_rows",
             "_rowtide_selected_rows",
