@@ -38,7 +38,12 @@ impl HostTransaction {
                     // Leaving this loop without a commit rolls back.
                     loop {
                         let left = end.saturating_duration_since(Instant::now());
-                        match queue.recv_timeout(left) {
+                        let step = queue.recv_timeout(left);
+                        // A step that was sent in time and is read too late is too late.
+                        if Instant::now() >= end {
+                            return Ok(());
+                        }
+                        match step {
                             Ok(Step::Run(work)) => work(&transaction),
                             Ok(Step::Commit(now_ms, reply)) => {
                                 let done = commits::record(&transaction, before, now_ms)
