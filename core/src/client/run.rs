@@ -3,6 +3,7 @@
 use super::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Activity, Budget, Health, Outcome, Report};
+use crate::storage::agenda::Agenda;
 use crate::storage::attachment;
 use crate::sync::{Engine, Stop};
 use crate::transport::api::Traffic;
@@ -55,20 +56,21 @@ impl Operation {
         }
     }
 
-    async fn perform(&self, engine: &Engine, report: &mut Report) -> Result<()> {
-        match self {
-            Self::Attach { user } => return engine.attach(user, report).await,
-            Self::Detach => return engine.detach(report).await,
-            Self::SyncThenDetach => return engine.sync_then_detach(report).await,
+    /// Answers what is left to do, where that was the last it looked at.
+    async fn perform(&self, engine: &Engine, report: &mut Report) -> Result<Option<Agenda>> {
+        let left = match self {
+            Self::Attach { user } => return engine.attach(user, report).await.map(|()| None),
+            Self::Detach => return engine.detach(report).await.map(|()| None),
+            Self::SyncThenDetach => return engine.sync_then_detach(report).await.map(|()| None),
             Self::Sync | Self::SyncFor(_) => engine.sync(report).await?,
             Self::Push => engine.push(report).await?,
-            Self::Pull => engine.pull(report).await?,
-            Self::Rebuild => engine.rebuild(report).await?,
-        }
+            Self::Pull => engine.pull(report).await.map(|()| None)?,
+            Self::Rebuild => engine.rebuild(report).await.map(|()| None)?,
+        };
         if report.moved_rows() {
             report.outcome = Outcome::Done;
         }
-        Ok(())
+        Ok(left)
     }
 }
 
@@ -168,7 +170,11 @@ impl Shared {
         let before = engine.api.traffic();
         let mut report = Report::default();
         let result = operation.perform(engine, &mut report).await;
-        self.record(&result).await;
+        let left = match &result {
+            Ok(Some(left)) => Ok(left.clone()),
+            _ => engine.left_to_do().await,
+        };
+        self.record(&result, left.as_ref().ok()).await;
         match result {
             Err(error) if error.kind() == ErrorKind::Cancelled && engine.spent_budget() => {
                 let pending_rows = engine.pending_rows().await?;
@@ -178,35 +184,39 @@ impl Shared {
                     ..Report::default()
                 };
             }
-            result => result?,
+            Err(error) => return Err(error),
+            Ok(_) => {}
         }
         let Traffic { requests, bytes_up, bytes_down } = engine.api.traffic();
         report.requests = requests - before.requests;
         report.bytes_up = bytes_up - before.bytes_up;
         report.bytes_down = bytes_down - before.bytes_down;
-        report.refused_rows = engine.refused_rows().await?;
+        report.refused_rows = left?.refused_rows;
         report.paused = self.signals.inputs().paused();
         Ok(report)
     }
 
     /// Keeps the error's text for the status; a database that cannot keep it has said so already.
-    async fn record(&self, result: &Result<()>) {
+    async fn record<T>(&self, result: &Result<T>, left: Option<&Agenda>) {
         let engine = &self.engine;
         if result.is_err() {
             engine.forget_negotiated().await;
         }
         let text = result.as_ref().err().map(ToString::to_string);
-        let stored = engine
-            .database
-            .transaction(move |transaction| attachment::set_last_error(transaction, text.as_deref()))
-            .await;
-        if let Err(error) = stored {
-            log::warn!("the last error could not be stored: {error}");
+        if left.is_none_or(|left| left.attachment.last_error != text) {
+            let stored = engine
+                .database
+                .transaction(move |transaction| attachment::set_last_error(transaction, text.as_deref()))
+                .await;
+            if let Err(error) = stored {
+                log::warn!("the last error could not be stored: {error}");
+            }
         }
-        let attached = engine.attachment().await.map(|attachment| attachment.user.is_some());
         let now_ms = engine.clock.now_ms();
         self.signals.change(|inputs| {
-            inputs.attached = attached.unwrap_or(inputs.attached);
+            if let Some(left) = left {
+                inputs.attached = left.attachment.user.is_some();
+            }
             match result {
                 Ok(_) => {
                     inputs.last_success_ms = Some(now_ms);

@@ -4,6 +4,7 @@
 //! No network call, host callback or wait happens inside a write transaction.
 
 pub(crate) mod adoption;
+pub(crate) mod agenda;
 pub(crate) mod app_migration;
 pub(crate) mod apply;
 pub(crate) mod attachment;

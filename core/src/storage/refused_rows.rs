@@ -136,7 +136,7 @@ fn content_in_table(
     table: &ManagedTable,
     key: &SqlValue,
 ) -> Result<Option<String>> {
-    let mut statement = transaction.prepare_cached(&rows::select_by_key(table))?;
+    let mut statement = transaction.prepare_cached(rows::select_by_key(table))?;
     Ok(statement
         .query_row([key], |row| {
             let cells = (0..table.columns.len())
@@ -149,7 +149,8 @@ fn content_in_table(
 
 /// Rows in the inbox.
 pub(crate) fn count(connection: &Connection) -> Result<i64> {
-    Ok(connection.query_row("SELECT count(*) FROM _rowtide_refused_rows", [], |row| row.get(0))?)
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM _rowtide_refused_rows")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 /// Lists the inbox, oldest first.

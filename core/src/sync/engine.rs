@@ -11,6 +11,7 @@ use crate::report::{Outcome, Phase, Progress, Report};
 use crate::schema::ManagedSchema;
 use crate::simulation::{mutated, mutation::Mutation};
 use crate::storage::Database;
+use crate::storage::agenda::{self, Agenda};
 use crate::storage::attachment::{self, Attachment};
 use crate::storage::{closure, detach, dirty_rows, operation, outbox, refused_rows};
 use crate::transport::api::Api;
@@ -75,28 +76,28 @@ impl Engine {
         }
     }
 
-    /// Settles, pulls and rebases, pushes.
-    pub(crate) async fn sync(&self, report: &mut Report) -> Result<()> {
-        if !mutated(Mutation::NotSettled) {
-            self.settle(report).await?;
+    /// Settles, pulls and rebases, pushes. Answers what is left to do, where that was the last it looked at.
+    pub(crate) async fn sync(&self, report: &mut Report) -> Result<Option<Agenda>> {
+        let agenda = match mutated(Mutation::NotSettled) {
+            true => self.agenda().await?,
+            false => self.settle(report).await?,
+        };
+        if agenda.attachment.initialization_id.is_none() {
+            self.pull_and_rebase(agenda, report).await?;
         }
-        if self.attached().await?.initialization_id.is_none() {
-            self.pull_and_rebase(report).await?;
-        }
-        self.push_rounds(report).await?;
-        Ok(())
+        self.push_rounds(report).await
     }
 
     /// Settles, then pushes; pulls only where a conflict asks for it.
-    pub(crate) async fn push(&self, report: &mut Report) -> Result<()> {
+    pub(crate) async fn push(&self, report: &mut Report) -> Result<Option<Agenda>> {
         self.settle(report).await?;
         self.push_rounds(report).await
     }
 
     /// Settles, then pulls and rebases.
     pub(crate) async fn pull(&self, report: &mut Report) -> Result<()> {
-        self.settle(report).await?;
-        self.pull_and_rebase(report).await
+        let agenda = self.settle(report).await?;
+        self.pull_and_rebase(agenda, report).await
     }
 
     /// Downloads everything anew and writes what differs; local intent is rebased.
@@ -150,9 +151,12 @@ impl Engine {
         self.detach(report).await
     }
 
-    /// Finishes what an earlier run left: a download, then the outbox.
-    async fn settle(&self, report: &mut Report) -> Result<()> {
-        self.attached().await?;
+    /// Finishes what an earlier run left: a download, then the outbox. Answers what is left after that.
+    async fn settle(&self, report: &mut Report) -> Result<Agenda> {
+        let agenda = self.agenda().await?;
+        if !agenda.unsettled {
+            return Ok(agenda);
+        }
         self.finish_operation(report).await?;
         let outbox = self.database.read(outbox::load).await?;
         if let Some(outbox) = outbox {
@@ -164,7 +168,7 @@ impl Engine {
             }
             self.finish_operation(report).await?;
         }
-        Ok(())
+        self.agenda().await
     }
 
     /// Asks the server anew what it can do before the next operation: an error may mean that this has changed.
@@ -172,7 +176,11 @@ impl Engine {
         *self.negotiated.lock().await = None;
     }
 
-    async fn push_rounds(&self, report: &mut Report) -> Result<()> {
+    async fn push_rounds(&self, report: &mut Report) -> Result<Option<Agenda>> {
+        let agenda = self.agenda().await?;
+        if !agenda.intent {
+            return Ok(Some(agenda));
+        }
         // A search that was interrupted begins anew.
         self.database.transaction(|transaction| closure::select(transaction, &[])).await?;
         let mut conflict_rounds = 0;
@@ -210,9 +218,9 @@ impl Engine {
         }
         // A bundle of another device came in between: the gap is read now, not at the next sync.
         if report.pushed_rows > 0 && self.behind_own_bundle().await? {
-            self.pull_and_rebase(report).await?;
+            self.pull_and_rebase(self.agenda().await?, report).await?;
         }
-        Ok(())
+        Ok(None)
     }
 
     pub(super) fn decisions(&self) -> Decisions {
@@ -266,14 +274,18 @@ impl Engine {
 
     /// The attachment, if there is a user.
     pub(super) async fn attached(&self) -> Result<Attachment> {
-        let attachment = self.attachment().await?;
-        match attachment.user {
-            Some(_) => Ok(attachment),
-            None => Err(Error::new(
-                ErrorKind::NotAttached,
-                "the database is not attached to a user; call attach first",
-            )),
-        }
+        self.attachment().await.and_then(with_user)
+    }
+
+    /// What is left to do.
+    pub(crate) async fn left_to_do(&self) -> Result<Agenda> {
+        Ok(self.database.read(agenda::load).await?)
+    }
+
+    /// What is left to do, if there is a user.
+    pub(super) async fn agenda(&self) -> Result<Agenda> {
+        let agenda = self.left_to_do().await?;
+        Ok(Agenda { attachment: with_user(agenda.attachment)?, ..agenda })
     }
 
     /// Rows of local intent that the server does not have.
@@ -281,9 +293,15 @@ impl Engine {
         let schema = self.schema.clone();
         Ok(self.database.transaction(move |transaction| dirty_rows::pending(transaction, &schema)).await?)
     }
+}
 
-    pub(crate) async fn refused_rows(&self) -> Result<i64> {
-        Ok(self.database.read(refused_rows::count).await?)
+fn with_user(attachment: Attachment) -> Result<Attachment> {
+    match attachment.user {
+        Some(_) => Ok(attachment),
+        None => Err(Error::new(
+            ErrorKind::NotAttached,
+            "the database is not attached to a user; call attach first",
+        )),
     }
 }
 

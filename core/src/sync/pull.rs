@@ -11,12 +11,16 @@ use crate::protocol::profile::WireGeneration;
 use crate::protocol::validate;
 use crate::report::{Phase, Report};
 use crate::schema::ManagedSchema;
+use crate::storage::agenda::Agenda;
 use crate::storage::apply::Applied;
 use crate::storage::bundle::{self, PageProgress};
 use crate::storage::dirty_rows;
 use crate::storage::operation::{self, CHECKPOINT_AHEAD, OperationKind};
 use crate::transport::api::{Body, Refusal};
 use std::sync::Arc;
+
+/// A page without bundles is smaller, and needs no look into the database.
+const EMPTY_PAGE_BYTES: usize = 512;
 
 enum Page {
     Applied { last: BundleSeq, stable: BundleSeq, has_more: bool },
@@ -26,18 +30,26 @@ enum Page {
 impl Engine {
     /// Reads bundles up to the stable sequence of the first page. A checkpoint that is of no use any more is
     /// answered by a rebuild, durably decided before it begins.
-    pub(super) async fn pull_and_rebase(&self, report: &mut Report) -> Result<()> {
-        self.hydrate_added_tables(report).await?;
-        self.pull_bundles(report).await
+    pub(super) async fn pull_and_rebase(&self, agenda: Agenda, report: &mut Report) -> Result<()> {
+        let agenda = match agenda.added_tables {
+            true => {
+                self.hydrate_added_tables(report).await?;
+                self.agenda().await?
+            }
+            false => agenda,
+        };
+        self.pull_bundles(agenda, report).await
     }
 
     /// Pulls, without a look at tables that were added.
-    pub(super) async fn pull_bundles(&self, report: &mut Report) -> Result<()> {
-        let attachment = self.attached().await?;
+    pub(super) async fn pull_bundles(&self, agenda: Agenda, report: &mut Report) -> Result<()> {
+        let attachment = agenda.attachment;
         let negotiated = self.negotiate(&attachment.source_id).await?;
-        // Rows that came and went here while an upload was under way meet nothing.
-        let schema = self.schema.clone();
-        self.database.transaction(move |transaction| dirty_rows::prune(transaction, &schema)).await?;
+        if agenda.intent {
+            // Rows that came and went here while an upload was under way meet nothing.
+            let schema = self.schema.clone();
+            self.database.transaction(move |transaction| dirty_rows::prune(transaction, &schema)).await?;
+        }
         let mut after = attachment.checkpoint;
         let mut target = None;
         let mut bytes = 0;
@@ -101,6 +113,16 @@ impl Engine {
         generation: WireGeneration,
         report: &mut Report,
     ) -> Result<Page> {
+        if body.len() <= EMPTY_PAGE_BYTES
+            && let Read::Page(page) = read_page(&body, after, target)?
+            && page.bundles.is_empty()
+        {
+            return Ok(Page::Applied {
+                last: after,
+                stable: page.stable_bundle_seq,
+                has_more: page.has_more,
+            });
+        }
         let mut decisions = self.decisions();
         let mut from = after;
         loop {
@@ -134,6 +156,12 @@ impl Engine {
     }
 }
 
+/// What a body of a pull says.
+enum Read<'a> {
+    Page(PullResponse<'a>),
+    NeedsRebuild(&'static str),
+}
+
 enum Step {
     Applied(PageProgress, BundleSeq, bool),
     NeedsRebuild(&'static str),
@@ -152,15 +180,23 @@ fn apply_body(
     decisions: &mut Decisions,
     now_ms: i64,
 ) -> Result<Step> {
-    let page: PullResponse<'_> = body.parse()?;
-    if let Some(reason) = gap(&page, after) {
-        return Ok(Step::NeedsRebuild(reason));
-    }
-    validate::pull(&page, after, target)
-        .map_err(|error| Error::new(ErrorKind::Protocol, format!("GET /sync/pull: {error}")))?;
+    let page = match read_page(body, after, target)? {
+        Read::Page(page) => page,
+        Read::NeedsRebuild(reason) => return Ok(Step::NeedsRebuild(reason)),
+    };
     let progress =
         bundle::apply_page(connection, schema, generation, &page.bundles, from, decisions, now_ms)?;
     Ok(Step::Applied(progress, page.stable_bundle_seq, page.has_more))
+}
+
+fn read_page(body: &Body, after: BundleSeq, target: Option<BundleSeq>) -> Result<Read<'_>> {
+    let page: PullResponse<'_> = body.parse()?;
+    if let Some(reason) = gap(&page, after) {
+        return Ok(Read::NeedsRebuild(reason));
+    }
+    validate::pull(&page, after, target)
+        .map_err(|error| Error::new(ErrorKind::Protocol, format!("GET /sync/pull: {error}")))?;
+    Ok(Read::Page(page))
 }
 
 fn count(report: &mut Report, progress: &PageProgress) {

@@ -342,7 +342,7 @@ impl Engine {
     /// Pulls and rebases everything that moved, then meets the conflict itself, where a pull cannot bring it
     /// (a tombstone older than the checkpoint).
     pub(super) async fn rebase(&self, conflict: Option<Conflict>, report: &mut Report) -> Result<()> {
-        self.pull_and_rebase(report).await?;
+        self.pull_and_rebase(self.agenda().await?, report).await?;
         let Some(conflict) = conflict else { return Ok(()) };
         let generation = self.own_limits().await?.generation;
         let conflict = std::sync::Arc::new(conflict);

@@ -177,7 +177,7 @@ impl Engine {
         for _ in 0..SESSION_TRIES {
             let kind = if referred { OperationKind::Rebuild } else { OperationKind::AddTables };
             if !referred {
-                self.pull_bundles(report).await?;
+                self.pull_bundles(self.agenda().await?, report).await?;
             }
             self.database
                 .transaction(move |transaction| operation::start(transaction, &kind, "table_added"))
