@@ -4,7 +4,7 @@ use crate::protocol::message::TableSpec;
 use crate::protocol::payload::WireColumn;
 use crate::protocol::value::{SqlValue, ValueError};
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use uuid::Uuid;
 
 /// Who wins where a local change meets a change of another device on the same row.
@@ -208,6 +208,25 @@ pub struct ManagedTable {
     pub rules: Vec<ColumnRule>,
     /// Whether rows are kept as they were before their first unsynchronised change.
     pub keeps_base: bool,
+    /// Statements about one row.
+    pub(crate) statements: RowStatements,
+}
+
+/// Texts of the statements about one row, made by storage when they are asked for first: made for each row, they would cost
+/// more than what they do.
+#[derive(Debug, Default)]
+pub(crate) struct RowStatements {
+    pub(crate) read: OnceLock<String>,
+    pub(crate) insert: OnceLock<String>,
+    pub(crate) upsert: OnceLock<String>,
+    pub(crate) delete: OnceLock<String>,
+}
+
+impl Clone for RowStatements {
+    /// Empty: a copy of a table may be changed.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl ManagedTable {

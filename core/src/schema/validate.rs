@@ -4,8 +4,8 @@
 use super::catalog::{Catalog, CatalogColumn, CatalogTable};
 use super::order::parents_first;
 use super::table::{
-    ColumnRule, ConflictPolicy, DeleteAction, KeyKind, ManagedSchema, ManagedTable, Reference, SyncTable,
-    TableId, UnknownColumns,
+    ColumnRule, ConflictPolicy, DeleteAction, KeyKind, ManagedSchema, ManagedTable, Reference, RowStatements,
+    SyncTable, TableId, UnknownColumns,
 };
 use crate::protocol::payload::WireColumn;
 use crate::protocol::validate::RESERVED_SCOPE_COLUMN;
@@ -124,6 +124,7 @@ fn describe(table: &SyncTable, all: &[SyncTable], catalog: &Catalog) -> Result<M
         policy: table.policy,
         rules,
         keeps_base: table.keep_base || table.policy == ConflictPolicy::Merge,
+        statements: RowStatements::default(),
     })
 }
 

@@ -7,7 +7,7 @@ use super::{detach, dirty_rows, kept_columns, quote, row_state, rows, triggers};
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, ManagedTable, TableId};
-use rusqlite::{ErrorCode, Transaction, params_from_iter};
+use rusqlite::Transaction;
 
 /// Writes the staged rows of these keys that nothing stands against: no local intent, no row that is in the way, no
 /// parent that is not there yet, no trigger of the app. Answers the keys of the written ones.
@@ -52,7 +52,7 @@ fn write_row(
     stage::visit(transaction, table, key, |row| {
         let server = stage::decode(generation, schema, table, key, row.payload)?;
         if !parents_are_here(transaction, table, &server.values)?
-            || !insert(transaction, table, &server.values)?
+            || !rows::insert(transaction, table, &server.values)?
         {
             return Ok(());
         }
@@ -92,23 +92,6 @@ fn parents_are_here(
         }
     }
     Ok(true)
-}
-
-/// Inserts a row; `false` where a constraint stands against it.
-fn insert(transaction: &Transaction<'_>, table: &ManagedTable, values: &[SqlValue]) -> Result<bool> {
-    let places: Vec<_> = (1..=table.columns.len()).map(|place| format!("?{place}")).collect();
-    // ABORT overrides what a constraint itself says: REPLACE would take another row away unseen.
-    let sql = format!(
-        "INSERT OR ABORT INTO {} ({}) VALUES ({})",
-        quote(&table.name),
-        rows::column_list(table, ""),
-        places.join(", ")
-    );
-    match transaction.prepare_cached(&sql)?.execute(params_from_iter(values)) {
-        Ok(_) => Ok(true),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Takes away what became visible of a download for a user that is given up.

@@ -7,7 +7,7 @@ use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::{SqlValue, ValueError};
 use crate::schema::{ManagedSchema, ManagedTable, UnknownColumns};
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params_from_iter};
 
 impl ToSql for SqlValue {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -68,13 +68,15 @@ pub(crate) fn column_list(table: &ManagedTable, prefix: &str) -> String {
 }
 
 /// The statement that reads a row by its key, columns in the table's order.
-pub(crate) fn select_by_key(table: &ManagedTable) -> String {
-    format!(
-        "SELECT {} FROM {} WHERE {} = ?1",
-        column_list(table, ""),
-        quote(&table.name),
-        quote(table.key_column())
-    )
+pub(crate) fn select_by_key(table: &ManagedTable) -> &str {
+    table.statements.read.get_or_init(|| {
+        format!(
+            "SELECT {} FROM {} WHERE {} = ?1",
+            column_list(table, ""),
+            quote(&table.name),
+            quote(table.key_column())
+        )
+    })
 }
 
 /// Reads a row by its key.
@@ -84,7 +86,7 @@ pub(crate) fn read(
     row_key: &SqlValue,
 ) -> Result<Option<Vec<SqlValue>>> {
     let found = connection
-        .prepare_cached(&select_by_key(table))?
+        .prepare_cached(select_by_key(table))?
         .query_row([row_key], |row| values(table, row, 0))
         .optional()?;
     match found {
@@ -96,7 +98,29 @@ pub(crate) fn read(
 
 /// Inserts a row, or overwrites the one of the same key.
 pub(crate) fn write(transaction: &Transaction<'_>, table: &ManagedTable, row: &[SqlValue]) -> Result<()> {
+    let sql = table.statements.upsert.get_or_init(|| upsert(table));
+    transaction.prepare_cached(sql)?.execute(params_from_iter(row))?;
+    Ok(())
+}
+
+/// Inserts a row; `false` where a constraint stands against it.
+pub(crate) fn insert(transaction: &Transaction<'_>, table: &ManagedTable, row: &[SqlValue]) -> Result<bool> {
+    // ABORT overrides what a constraint itself says: REPLACE would take another row away unseen.
+    let sql = table.statements.insert.get_or_init(|| format!("INSERT OR ABORT INTO {}", values_of(table)));
+    match transaction.prepare_cached(sql)?.execute(params_from_iter(row)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The table with its columns, and a place for each of them.
+fn values_of(table: &ManagedTable) -> String {
     let places: Vec<_> = (1..=table.columns.len()).map(|place| format!("?{place}")).collect();
+    format!("{} ({}) VALUES ({})", quote(&table.name), column_list(table, ""), places.join(", "))
+}
+
+fn upsert(table: &ManagedTable) -> String {
     let updates: Vec<_> = table
         .column_names
         .iter()
@@ -108,15 +132,7 @@ pub(crate) fn write(transaction: &Transaction<'_>, table: &ManagedTable, row: &[
         true => "NOTHING".to_owned(),
         false => format!("UPDATE SET {}", updates.join(", ")),
     };
-    let sql = format!(
-        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {action}",
-        quote(&table.name),
-        column_list(table, ""),
-        places.join(", "),
-        quote(table.key_column())
-    );
-    transaction.prepare_cached(&sql)?.execute(params_from_iter(row))?;
-    Ok(())
+    format!("INSERT INTO {} ON CONFLICT ({}) DO {action}", values_of(table), quote(table.key_column()))
 }
 
 /// Deletes a row by its key; `true` where there was one.
@@ -125,8 +141,10 @@ pub(crate) fn delete(
     table: &ManagedTable,
     row_key: &SqlValue,
 ) -> Result<bool> {
-    let sql = format!("DELETE FROM {} WHERE {} = ?1", quote(&table.name), quote(table.key_column()));
-    Ok(transaction.prepare_cached(&sql)?.execute([row_key])? > 0)
+    let sql = table.statements.delete.get_or_init(|| {
+        format!("DELETE FROM {} WHERE {} = ?1", quote(&table.name), quote(table.key_column()))
+    });
+    Ok(transaction.prepare_cached(sql)?.execute([row_key])? > 0)
 }
 
 /// A row of the server.
