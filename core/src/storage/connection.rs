@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 const WAL_BYTES_KEPT: i64 = 4 << 20;
+/// KiB of pages that the writer keeps while it works. With SQLite's own 2,000, a large transaction with keys in random
+/// order writes and reads its pages again and again; twice that is enough, more changes little (docs/performance.md).
+const WRITER_CACHE_KIB: i64 = 8_000;
 pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
 /// Prepared statements that a connection keeps.
 pub(super) const STATEMENTS: usize = 128;
@@ -53,6 +56,7 @@ impl Database {
         let in_memory = path == Path::new(":memory:");
         let owner = if in_memory { None } else { Some(take_ownership(path)?) };
         let mut writer = configure(Connection::open(path)?)?;
+        writer.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         let feed = ChangeFeed::watch(&mut writer)?;
         Ok(Self {
             readers: (!in_memory).then(|| Readers::new(path.to_owned())),

@@ -7,7 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{Mutex, oneshot};
+
+/// How long a connection keeps its pages without work.
+const RESTS_AFTER: Duration = Duration::from_secs(2);
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -72,7 +76,7 @@ impl WorkerThread {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                while let Ok(job) = queue.recv() {
+                while let Some(job) = next_job(&queue, &connection) {
                     job(&mut connection);
                 }
             })
@@ -105,6 +109,19 @@ impl WorkerThread {
     fn send(&self, job: Job) -> Result<()> {
         let jobs = self.jobs.as_ref().ok_or(StorageError::Closed)?;
         jobs.send(job).map_err(|_| StorageError::Closed)
+    }
+}
+
+/// Waits for a job; a connection that rests for a while gives its pages back.
+fn next_job(queue: &mpsc::Receiver<Job>, connection: &Connection) -> Option<Job> {
+    match queue.recv_timeout(RESTS_AFTER) {
+        Ok(job) => Some(job),
+        Err(mpsc::RecvTimeoutError::Disconnected) => None,
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            // Memory only: a connection that cannot shrink keeps it.
+            let _ = connection.execute_batch("PRAGMA shrink_memory");
+            queue.recv().ok()
+        }
     }
 }
 

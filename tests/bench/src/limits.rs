@@ -17,8 +17,10 @@ const GETS: u32 = 200;
 
 fn connection(case: &Case) -> Outcome<Connection> {
     let connection = Connection::open(case.file())?;
-    connection
-        .execute_batch("PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA foreign_keys = on")?;
+    // As the client's own writer.
+    connection.execute_batch(
+        "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA foreign_keys = on; PRAGMA cache_size = -8000",
+    )?;
     Ok(connection)
 }
 
