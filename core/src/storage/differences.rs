@@ -12,8 +12,9 @@ use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, ManagedTable, TableId};
 use rusqlite::{Connection, Transaction, params};
 
-/// Rows that one slice looks at, at most.
-const SLICE: usize = 2_000;
+/// Rows that one slice looks at, at most. A progressive download writes them in one transaction, and the app's writes wait
+/// for that long.
+const SLICE: usize = 500;
 /// Sorts before every key: keys are text or bytes.
 const FIRST: SqlValue = SqlValue::Integer(i64::MIN);
 

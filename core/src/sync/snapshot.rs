@@ -17,7 +17,7 @@ use crate::storage::{StorageError, managed_tables, progressive, snapshot};
 /// A pass over the rows that wait is worth while if it shows one of this many.
 const WORTH_A_PASS: usize = 10;
 /// Staged rows that one transaction takes out at most.
-const CLEARED: i64 = 5_000;
+const CLEARED: i64 = 1_000;
 
 impl Engine {
     /// Applies the stage, with everything that becomes true by it in one transaction.
