@@ -9,7 +9,7 @@ use super::operation::{self, OperationKind};
 use super::refused_rows::{self, Refusal, RefusedReason};
 use super::row_state::{self, RowState};
 use super::rows::{self, ServerRow};
-use super::{dirty_rows, kept_columns, triggers};
+use super::{commits, dirty_rows, kept_columns, triggers};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::payload::ExtraMembers;
 use crate::protocol::value::SqlValue;
@@ -156,6 +156,10 @@ impl<'a> Applier<'a> {
         }
         self.keep_side_effects()?;
         self.restore_stale()?;
+        if self.any_dirty {
+            // Intent that gave way to the server's rows goes up with no bundle that would settle it.
+            commits::forget_settled(self.transaction)?;
+        }
         base_images::sweep(self.transaction, self.schema)?;
         self.transaction.execute_batch("UPDATE _rowtide_apply SET applying = 0")?;
         Ok(self.done)

@@ -1,7 +1,7 @@
 //! Local intent: the change log coalesced to one row a key.
 
 use super::error::Result;
-use super::quote;
+use super::{commits, quote};
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, TableId};
 use crate::simulation::{mutated, mutation::Mutation};
@@ -54,7 +54,7 @@ pub(crate) fn prune(transaction: &Transaction<'_>, schema: &ManagedSchema) -> Re
         );
         transaction.prepare_cached(&sql)?.execute([table.id.0])?;
     }
-    Ok(())
+    commits::forget_settled(transaction)
 }
 
 /// Rows of local intent that the server does not have yet, those in the outbox included.

@@ -3,7 +3,7 @@
 use super::error::{Result, StorageError};
 use super::outbox::Outbox;
 use super::refused_rows::{Refusal, RefusedReason};
-use super::{attachment, closure, dirty_rows, kept_columns, quote, rows};
+use super::{attachment, closure, commits, dirty_rows, kept_columns, quote, rows};
 use crate::protocol::hash::{BundleHasher, HashedRow};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::message::RowOp;
@@ -106,6 +106,8 @@ impl Freezing<'_> {
             transaction.execute("DELETE FROM _rowtide_dirty_rows", [])?;
         }
         if rows == 0 {
+            // What there was came and went, or is in the inbox now.
+            commits::forget_settled(transaction)?;
             return Ok(None);
         }
         let attachment = attachment::load(transaction)?;

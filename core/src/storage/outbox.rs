@@ -1,7 +1,7 @@
 //! The outbox: the single frozen upload bundle. It survives every restart until it is replayed or thawed.
 
-use super::dirty_rows;
 use super::error::{Result, StorageError};
+use super::{commits, dirty_rows};
 use crate::protocol::ids::{SourceBundleId, SourceId};
 use crate::protocol::message::CommittedBundle;
 use crate::protocol::value::encode_text;
@@ -142,5 +142,5 @@ pub(crate) fn thaw(transaction: &Transaction<'_>) -> Result<()> {
 pub(crate) fn clear(transaction: &Transaction<'_>) -> Result<()> {
     transaction.execute("DELETE FROM _rowtide_outbox_rows", [])?;
     transaction.execute("DELETE FROM _rowtide_outbox", [])?;
-    Ok(())
+    commits::forget_settled(transaction)
 }

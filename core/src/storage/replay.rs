@@ -4,7 +4,7 @@ use super::apply::{Applied, Applier};
 use super::error::{Result, StorageError};
 use super::refused_rows::{self, Refusal, RefusedReason};
 use super::row_state::{self, RowState};
-use super::{attachment, base_images, commits, dirty_rows, kept_columns, outbox, rows, stage};
+use super::{attachment, base_images, dirty_rows, kept_columns, outbox, rows, stage};
 use crate::protocol::hash::{BundleHasher, HashedRow};
 use crate::protocol::ids::RowVersion;
 use crate::protocol::message::{CommittedBundle, RowOp};
@@ -193,7 +193,6 @@ fn finish(transaction: &Transaction<'_>, schema: &ManagedSchema, bundle: &Commit
         outbox::clear(transaction)?;
     }
     base_images::sweep(transaction, schema)?;
-    commits::forget_settled(transaction)?;
     attachment::finish_source_bundle(transaction, &bundle.source_id, bundle.source_bundle_id)?;
     attachment::set_committed_seq(transaction, bundle.bundle_seq)?;
     // Only the very next bundle moves the checkpoint; otherwise a pull fills the gap.
