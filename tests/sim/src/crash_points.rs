@@ -5,8 +5,8 @@ use crate::run::{Run, run};
 use crate::schema::{KeyKind, OnDelete, Reference, Table};
 use crate::script::{Act, Call, Moment, Script, Setup, Step};
 use crate::witness::View;
-use rowtide::ConflictPolicy;
 use rowtide::protocol::profile::WireGeneration;
+use rowtide::{ConflictPolicy, Hydrate};
 use std::fmt::Write;
 
 const BEGIN: &str = "<!-- crash points: begin -->";
@@ -162,6 +162,7 @@ fn script() -> Script {
         bundle_rows: 0,
         session_seconds: 900,
         backups: false,
+        hydrate: Hydrate::AtOnce,
     };
     Script { seed: 1, setup, steps }
 }

@@ -171,6 +171,7 @@ impl Device {
         Ok(Config::new(file, TestServer::URL, "business")?
             .tables(setup.tables.iter().map(crate::schema::Table::sync_table))
             .limits(limits)
+            .hydrate(setup.hydrate)
             .installation(format!("d{}", self.number))
             .transport(link)
             .clock(self.clock.clone())
@@ -286,8 +287,11 @@ impl Device {
                 return;
             }
         }
-        if self.holds_rows(&process).await {
-            // What was written while signed out would become the next user's: the app of these runs does not do that.
+        let downloading =
+            self.world.seen()[self.number].view.as_ref().is_some_and(|view| view.operation.is_some());
+        if downloading || self.holds_rows(&process).await {
+            // What was written while signed out would become the next user's, and rows of a download that is half done may
+            // be what was written about: the app of these runs does not do that.
             return;
         }
         self.lock().user = user;

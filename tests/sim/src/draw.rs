@@ -5,6 +5,7 @@ use crate::script::{Act, Call, DiskTrouble, Moment, NetworkFault, Script, Setup,
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use rowtide::Hydrate;
 use rowtide::protocol::profile::WireGeneration;
 use rowtide_testing::Endpoint;
 
@@ -27,6 +28,7 @@ pub(crate) fn draw(seed: u64) -> Script {
         bundle_rows: if random.random_bool(0.3) { random.random_range(2..=6) } else { 0 },
         session_seconds: random.random_range(5..=900),
         backups: random.random_bool(0.1),
+        hydrate: if seed.is_multiple_of(3) { Hydrate::Progressive } else { Hydrate::AtOnce },
     };
     let count = random.random_range(20..=60);
     let mut steps: Vec<Step> = Vec::new();

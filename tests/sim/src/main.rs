@@ -4,6 +4,7 @@ mod crash_points;
 mod device;
 mod disk;
 mod draw;
+mod growth;
 mod journal;
 mod ledger;
 mod mutations;
@@ -125,7 +126,8 @@ fn replay(options: &Options) -> Result<ExitCode, String> {
 
 fn run_seeds(options: &Options) -> ExitCode {
     let plays = if options.twice { Plays::Twice } else { Plays::Once };
-    let failing = seeds::run_all(options.first_seed, options.seeds, plays, options.json);
+    let seeds::Outcome { failing, growth } =
+        seeds::run_all(options.first_seed, options.seeds, plays, options.json);
     for failing in &failing {
         println!("seed {}: {}", failing.seed, failing.failure);
     }
@@ -135,15 +137,18 @@ fn run_seeds(options: &Options) -> ExitCode {
         println!("\nthe shortest script like seed {}: {failure}\n\n{script}", first.seed);
         println!("replay it: rowtide-sim --first-seed {} --shrink --log --timeline run.svg\n", first.seed);
     }
+    if let Some(growth) = &growth {
+        println!("{growth}");
+    }
     if options.json {
         let seeds: Vec<u64> = failing.iter().map(|failing| failing.seed).collect();
         println!("{}", json!({ "seeds": options.seeds, "failed": seeds.len(), "failing_seeds": seeds }));
-    } else if failing.is_empty() {
+    } else if failing.is_empty() && growth.is_none() {
         println!("{} seeds from {} on: nothing is wrong", options.seeds, options.first_seed);
     } else {
         println!("{} of {} seeds failed", failing.len(), options.seeds);
     }
-    ExitCode::from(u8::from(!failing.is_empty()))
+    ExitCode::from(u8::from(!failing.is_empty() || growth.is_some()))
 }
 
 fn crash_points(options: &Options) -> Result<ExitCode, String> {

@@ -10,10 +10,13 @@ use rowtide::ConflictPolicy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Tables hold a few rows each, and the schema's own texts are the longest of them.
+const PAGES_OF_A_TREE: i64 = 2;
+
 /// Every bundle is visible whole or not at all: what is no local intent is exactly what the server had at the
 /// checkpoint, own bundles beyond it included.
 pub(crate) fn visible(ledger: &Ledger, seen: &Seen, view: &View) -> Result<(), String> {
-    let Some(user) = &view.user else { return Ok(()) };
+    let Some(user) = &view.user else { return shown_early(ledger, view) };
     if seen.ahead {
         return Ok(());
     }
@@ -41,6 +44,25 @@ pub(crate) fn visible(ledger: &Ledger, seen: &Seen, view: &View) -> Result<(), S
                     "{row} is {} at checkpoint {} of {user}, the server had {}",
                     show(found),
                     view.checkpoint,
+                    show(expected)
+                ));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// A progressive download shows rows before its end: each as the server has it, or as the app wrote it since.
+fn shown_early(ledger: &Ledger, view: &View) -> Result<(), String> {
+    let Some(user) = &view.download_for else { return Ok(()) };
+    ledger.with(user, |history| {
+        for (row, (version, deleted)) in view.versions.iter().filter(|(row, _)| !view.intent.contains(row)) {
+            let found = view.rows.get(row);
+            let expected = history.exactly(row, *version).and_then(|version| version.content.as_ref());
+            if *deleted || *version == 0 || found.is_none() || found != expected {
+                return Err(format!(
+                    "{row} is {} in a download for {user}, the server has {} as version {version}",
+                    show(found),
                     show(expected)
                 ));
             }
@@ -191,6 +213,10 @@ async fn device_at_rest(world: &World, number: usize, device: &Device) -> Result
     }
     if let Some((table, rows)) = inside.left_over().map_err(witness)?.first() {
         return Err(format!("{rows} rows are left in {table}"));
+    }
+    let (pages, trees) = inside.pages().map_err(witness)?;
+    if pages > trees * PAGES_OF_A_TREE {
+        return Err(format!("the file grew: {pages} pages for {trees} tables and indices of a few rows"));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a run does: plain data, so that it can be printed, shortened and replayed.
 
 use crate::schema::Table;
+use rowtide::Hydrate;
 use rowtide::protocol::profile::WireGeneration;
 use rowtide_testing::Endpoint;
 use std::fmt;
@@ -30,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) session_seconds: i64,
     /// Whether the server keeps its data in a file that can be backed up.
     pub(crate) backups: bool,
+    /// How a first download becomes visible.
+    pub(crate) hydrate: Hydrate,
 }
 
 /// Something that happens, some time after what came before it.
@@ -192,11 +195,12 @@ impl fmt::Display for Script {
             bundle_rows,
             session_seconds,
             backups,
+            hydrate,
         } = &self.setup;
         writeln!(
             f,
             "seed {}, generation {}, devices of {}; {page_rows} rows a page, {page_bundles} bundles a pull, \
-             {bundle_rows} rows a bundle, sessions of {session_seconds} s, {}",
+             {bundle_rows} rows a bundle, sessions of {session_seconds} s, {}, hydrate {hydrate:?}",
             self.seed,
             generation.as_str(),
             users.join(", "),

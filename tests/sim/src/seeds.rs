@@ -1,6 +1,7 @@
 //! Many seeds on several threads.
 
 use crate::draw::draw;
+use crate::growth::Growth;
 use crate::journal::Entry;
 use crate::run::run;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -39,10 +40,19 @@ impl Plays {
     }
 }
 
-/// Runs seeds, as many threads at once as there are processors; answers those that failed, in their order.
-pub(crate) fn run_all(first: u64, count: u64, plays: Plays, quiet: bool) -> Vec<Failing> {
+/// How many runs ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Those that failed, in the order of their seeds.
+    pub(crate) failing: Vec<Failing>,
+    /// What is wrong with all of them together.
+    pub(crate) growth: Option<String>,
+}
+
+/// Runs seeds, as many threads at once as there are processors.
+pub(crate) fn run_all(first: u64, count: u64, plays: Plays, quiet: bool) -> Outcome {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (next, failing) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let (next, failing, growth) = (AtomicU64::new(0), Mutex::new(Vec::new()), Growth::default());
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(count) };
     bar.set_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {per_sec}, {msg}")
@@ -62,6 +72,7 @@ pub(crate) fn run_all(first: u64, count: u64, plays: Plays, quiet: bool) -> Vec<
                         failing.push(Failing { seed, failure });
                         bar.set_message(format!("{} failed", failing.len()));
                     }
+                    growth.after(number);
                     bar.inc(1);
                 }
             });
@@ -70,5 +81,5 @@ pub(crate) fn run_all(first: u64, count: u64, plays: Plays, quiet: bool) -> Vec<
     bar.finish_and_clear();
     let mut failing = failing.into_inner().expect("all threads ended");
     failing.sort_by_key(|failing| failing.seed);
-    failing
+    Outcome { failing, growth: growth.failure() }
 }

@@ -18,6 +18,8 @@ pub(crate) struct View {
     pub(crate) checkpoint: i64,
     /// The download that is recorded.
     pub(crate) operation: Option<String>,
+    /// The user whose rows it brings, where that is a first download.
+    pub(crate) download_for: Option<String>,
     /// Its snapshot session, and how many rows of it are staged.
     pub(crate) session: Option<String>,
     pub(crate) staged: i64,
@@ -74,7 +76,8 @@ impl Witness {
                     EXISTS (SELECT 1 FROM _rowtide_outbox), (SELECT snapshot_id FROM _rowtide_operation),
                     ifnull((SELECT staged_rows FROM _rowtide_operation), 0),
                     EXISTS (SELECT 1 FROM _rowtide_outbox WHERE committed IS NOT NULL),
-                    (SELECT count(*) FROM _rowtide_stage), (SELECT count(*) FROM _rowtide_differences)
+                    (SELECT count(*) FROM _rowtide_stage), (SELECT count(*) FROM _rowtide_differences),
+                    (SELECT target_user FROM _rowtide_operation)
              FROM _rowtide_attachment",
             [],
             |row| {
@@ -88,6 +91,7 @@ impl Witness {
                     staged: row.get(6)?,
                     committed: row.get(7)?,
                     in_stage: (row.get(8)?, row.get(9)?),
+                    download_for: row.get(10)?,
                     ..View::default()
                 })
             },
@@ -162,6 +166,13 @@ impl Witness {
         }
     }
 
+    /// Pages of the file that hold something, and how many trees they belong to.
+    pub(crate) fn pages(&self) -> rusqlite::Result<(i64, i64)> {
+        let number = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let used = number("PRAGMA page_count")? - number("PRAGMA freelist_count")?;
+        Ok((used, number("SELECT 1 + count(*) FROM sqlite_schema WHERE rootpage > 0")?))
+    }
+
     /// References to rows that are not there.
     pub(crate) fn broken_references(&self) -> rusqlite::Result<i64> {
         self.connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
@@ -178,6 +189,7 @@ impl Witness {
             "_rowtide_outbox",
             "_rowtide_outbox_rows",
             "_rowtide_selected_rows",
+            "_rowtide_commits",
         ];
         let count = |table: &str| {
             let sql = format!("SELECT count(*) FROM {table}");
