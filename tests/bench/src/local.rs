@@ -79,10 +79,11 @@ pub(crate) async fn open(case: &Case) -> Result<Usage, Box<dyn std::error::Error
     Ok(Usage { own: median(ours) - median(plain), ..meter.end() })
 }
 
-/// Bytes that a client adds to the process while it is attached, runs by itself, and has nothing to do.
-pub(crate) async fn idle(case: &Case) -> rowtide::Result<Usage> {
+/// Bytes that a client adds to the process while it is attached, runs by itself, and has nothing to do: by `RssAnon` its own
+/// memory, by `VmRSS` with the pages of the program that were never needed before.
+pub(crate) async fn idle(case: &Case, counted: &str) -> rowtide::Result<Usage> {
     let meter = Meter::begin();
-    let before = status_bytes("VmRSS");
+    let before = status_bytes(counted);
     let client = data::client(case, Hydrate::AtOnce).await?;
     client.attach("bench").await?;
     client.start(LoopOptions::default());
@@ -93,7 +94,7 @@ pub(crate) async fn idle(case: &Case) -> rowtide::Result<Usage> {
             break;
         }
     }
-    Ok(Usage { own: status_bytes("VmRSS") - before, ..meter.end() })
+    Ok(Usage { own: status_bytes(counted) - before, ..meter.end() })
 }
 
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
