@@ -2,6 +2,7 @@
 #![cfg(feature = "postgres")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod layouts;
 mod people;
 mod queries;
 mod refused;

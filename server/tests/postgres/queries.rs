@@ -65,10 +65,12 @@ fn statements() -> Vec<String> {
             all.extend(literals(source.split("#[cfg(test)]").next().unwrap()));
         }
     }
-    let functions = std::fs::read_to_string(folder().join("sql/001_functions.sql")).unwrap();
-    let code: String =
-        functions.lines().map(|line| line.split("--").next().unwrap_or("").to_owned() + "\n").collect();
-    all.extend(code.split(';').map(str::to_owned));
+    for file in ["001_functions.sql", "002_capture_by_statement.sql"] {
+        let functions = std::fs::read_to_string(folder().join("sql").join(file)).unwrap();
+        let code: String =
+            functions.lines().map(|line| line.split("--").next().unwrap_or("").to_owned() + "\n").collect();
+        all.extend(code.split(';').map(str::to_owned));
+    }
     all
 }
 

@@ -75,19 +75,20 @@ async fn adopt_rows(tx: &Tx, tables: &Tables, user: &str) -> PgResult<()> {
     let mut rows = 0;
     for table in &tables.list {
         if !is_adopted(tx, table).await? {
-            rows += tx
-                .execute(
+            let captured = tx
+                .optional(
                     &format!(
-                        "INSERT INTO rowtide.bundle_capture (user_id, table_id, key, op)
-                         SELECT $1, {}, t.{}::text, 0 FROM {} AND t._sync_scope_id = $1 ORDER BY t.{}",
-                        table.id,
-                        table.key(),
-                        unknown_rows(table),
-                        table.key()
+                        "INSERT INTO rowtide.bundle_capture (user_id, table_id, op, keys)
+                         SELECT $1, {id}, 0, array_agg(t.{key}::text ORDER BY t.{key}) FROM {unknown} AND t._sync_scope_id = $1
+                         HAVING count(*) > 0 RETURNING cardinality(keys)",
+                        id = table.id,
+                        key = table.key(),
+                        unknown = unknown_rows(table),
                     ),
                     &[text(&user)],
                 )
                 .await?;
+            rows += captured.map_or(0, |row| row.get::<_, i32>(0));
         }
     }
     if rows > 0 {

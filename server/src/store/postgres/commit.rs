@@ -47,7 +47,7 @@ pub(super) async fn commit(
     }
     let row = tx
         .one(
-            "SELECT sealed_seq, sealed_rows FROM rowtide.seal_bundle($1, $2, $3, $4, $5, $6)",
+            "SELECT sealed_seq, sealed_rows, sealed_widest FROM rowtide.seal_bundle($1, $2, $3, $4, $5, $6)",
             &[
                 text(user),
                 text(&push_id),
@@ -63,7 +63,7 @@ pub(super) async fn commit(
         let text = "the bundle changes nothing";
         return Err(Refusal::new(ProblemCode::PushCommitInvalid, text).into());
     }
-    if let Some(refusal) = refused::by_size(tx, tables, call, bundle_seq).await? {
+    if let Some(refusal) = refused::by_size(tx, tables, call, bundle_seq, row.get(2)).await? {
         tx.batch("ROLLBACK TO bundle").await?;
         push::drop_session(tx, user, push_id).await?;
         return Ok(Err(refusal));

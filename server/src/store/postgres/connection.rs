@@ -129,6 +129,15 @@ impl Access {
             Self::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
         }
     }
+
+    /// Sessions and new bundles are younger than the statistics: what is read in the order of a key is read by the key,
+    /// and not collected and sorted.
+    fn plans(self) -> &'static str {
+        match self {
+            Self::Read | Self::Write => "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off",
+            Self::Copy => "",
+        }
+    }
 }
 
 /// The connections of a store.
@@ -155,11 +164,11 @@ impl Connections {
     pub(super) async fn begin(&self, access: Access) -> PgResult<Tx> {
         let connection = self.pool.get().await.map_err(PgError::pool)?;
         let tx = Tx { connection: Some(connection) };
-        let begin = access.begin();
+        let (begin, plans) = (access.begin(), access.plans());
         tx.batch(&format!(
             "{begin}; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL extra_float_digits = 1;
              SET LOCAL intervalstyle = 'postgres'; SET LOCAL bytea_output = 'hex'; SET LOCAL jit = off;
-             SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"
+             SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; {plans}"
         ))
         .await?;
         Ok(tx)

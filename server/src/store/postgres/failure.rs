@@ -63,6 +63,11 @@ impl PgError {
         }
     }
 
+    /// A row is there twice.
+    pub(super) fn is_unique_violation(&self) -> bool {
+        self.database().is_some_and(|error| *error.code() == SqlState::UNIQUE_VIOLATION)
+    }
+
     /// The foreign key that does not hold: the table that has it, and its name, which is unique there only.
     pub(super) fn broken_reference(&self) -> Option<(&str, &str)> {
         let error = self.database()?;

@@ -7,7 +7,10 @@ use super::failure::{PgError, PgResult};
 const OLDEST_SERVER: i32 = 150_000;
 
 /// The statements that make each layout, the first one being 1.
-const LAYOUTS: &[&[&str]] = &[&[include_str!("sql/001_tables.sql"), include_str!("sql/001_functions.sql")]];
+const LAYOUTS: &[&[&str]] = &[
+    &[include_str!("sql/001_tables.sql"), include_str!("sql/001_functions.sql")],
+    &[include_str!("sql/002_capture_by_statement.sql")],
+];
 
 /// Serialises the start of several processes; ends with the transaction. The number is arbitrary, and never changes.
 pub(super) async fn lock(tx: &Tx) -> PgResult<()> {
@@ -16,10 +19,6 @@ pub(super) async fn lock(tx: &Tx) -> PgResult<()> {
 
 /// Brings the schema to the newest layout.
 pub(super) async fn migrate(tx: &Tx) -> PgResult<()> {
-    migrate_to(tx, LAYOUTS.len()).await
-}
-
-async fn migrate_to(tx: &Tx, newest: usize) -> PgResult<()> {
     let version: i32 = tx.one("SELECT current_setting('server_version_num')::int4", &[]).await?.get(0);
     if version < OLDEST_SERVER {
         let text = format!("PostgreSQL {} is too old; use version 15 or newer", version / 10_000);
@@ -33,7 +32,7 @@ async fn migrate_to(tx: &Tx, newest: usize) -> PgResult<()> {
     )
     .await?;
     let found: i32 = tx.one("SELECT layout_version FROM rowtide.meta", &[]).await?.get(0);
-    let known = i32::try_from(newest).unwrap_or(i32::MAX);
+    let known = i32::try_from(LAYOUTS.len()).unwrap_or(i32::MAX);
     if found > known {
         return Err(PgError::Other(format!(
             "the schema rowtide has layout {found}, this server knows layout {known}; run the newer server"

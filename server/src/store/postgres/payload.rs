@@ -77,8 +77,8 @@ impl Column {
             ColumnKind::Decimal => finite(&format!("{column}::text")),
             ColumnKind::Boolean => format!("{column}::text"),
             ColumnKind::Bytes => format!("'\"' || translate(encode({column}, 'base64'), E'\\n', '') || '\"'"),
-            ColumnKind::Moment => format!("to_json({column})::text"),
-            ColumnKind::Text => format!("to_json({column}::text)::text"),
+            ColumnKind::Moment => format!("to_json({column})"),
+            ColumnKind::Text => format!("to_json({column}::text)"),
         };
         format!("coalesce({text}, 'null')")
     }

@@ -9,6 +9,7 @@ use crate::store::{Call, StagedRow};
 use rowtide::protocol::hash::{BundleHasher, HashedRow};
 use rowtide::protocol::ids::{BundleSeq, SourceBundleId};
 use rowtide::protocol::message::{CommittedBundle, PushSessionReply, PushSessionRequest};
+use std::collections::HashSet;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -206,15 +207,61 @@ pub(super) async fn stage(
         staged.payloads.push(row.payload.as_deref());
     }
     tx.batch("SAVEPOINT staging").await?;
+    match insert(tx, user, push_id, start, &staged, Twice::Fails).await {
+        Ok(_) => {}
+        Err(error) if error.is_unique_violation() => {
+            tx.batch("ROLLBACK TO staging").await?;
+            let landed = insert(tx, user, push_id, start, &staged, Twice::IsLeftOut).await?;
+            let twice = (start..).zip(rows).find(|(ordinal, _)| !landed.contains(ordinal));
+            let table = twice.map_or("", |(_, row)| row.table.as_str());
+            return Err(rules::row_comes_twice(&tables.schema, table).into());
+        }
+        Err(error) if error.fault_of_a_row().is_some() => {
+            tx.batch("ROLLBACK TO staging").await?;
+            return Err(unreadable_row(tx, tables, rows, error).await?);
+        }
+        Err(error) => return Err(error),
+    }
+    tx.execute(
+        "UPDATE rowtide.push_sessions SET staged_rows = $3, expires_at = $4 WHERE user_id = $1 AND push_id = $2",
+        &[text(user), text(&push_id), int8(&end), int8(&call.expires_at())],
+    )
+    .await?;
+    Ok(end)
+}
+
+/// What becomes of a row that comes twice in a session.
+#[derive(Debug, Clone, Copy)]
+enum Twice {
+    /// The statement fails, which costs nothing where no row does.
+    Fails,
+    IsLeftOut,
+}
+
+/// Inserts the rows of a chunk; answers the ordinals that were inserted where some may be left out.
+async fn insert(
+    tx: &Tx,
+    user: &str,
+    push_id: &str,
+    start: i64,
+    staged: &Columns<'_>,
+    twice: Twice,
+) -> PgResult<HashSet<i64>> {
+    let twice = match twice {
+        Twice::Fails => "",
+        Twice::IsLeftOut => "ON CONFLICT DO NOTHING RETURNING row_ordinal",
+    };
+    let sql = format!(
+        "INSERT INTO rowtide.push_rows (user_id, push_id, row_ordinal, table_id, key, op, base_row_version, missing, payload)
+         SELECT $1, $2, $3 + r.at - 1, r.table_id, r.key, r.op, r.base, r.missing, r.payload::jsonb
+         FROM unnest($4::int4[], $5::text[], $6::text[], $7::int8[], $8::text[], $9::text[])
+             WITH ORDINALITY AS r (table_id, key, op, base, missing, payload, at) {twice}"
+    );
     let inserted = tx
         .rows(
-            "INSERT INTO rowtide.push_rows (user_id, push_id, row_ordinal, table_id, key, op, base_row_version, missing, payload)
-             SELECT $1, $2, $3 + r.at - 1, r.table_id, r.key, r.op, r.base, r.missing, r.payload::jsonb
-             FROM unnest($4::int4[], $5::text[], $6::text[], $7::int8[], $8::text[], $9::text[])
-                 WITH ORDINALITY AS r (table_id, key, op, base, missing, payload, at)
-             ON CONFLICT DO NOTHING RETURNING row_ordinal",
+            &sql,
             &[
-                text(user),
+                text(&user),
                 text(&push_id),
                 int8(&start),
                 (&staged.tables, Type::INT4_ARRAY),
@@ -225,28 +272,8 @@ pub(super) async fn stage(
                 texts(&staged.payloads),
             ],
         )
-        .await;
-    let inserted = match inserted {
-        Ok(inserted) => inserted,
-        Err(error) if error.fault_of_a_row().is_some() => {
-            tx.batch("ROLLBACK TO staging").await?;
-            return Err(unreadable_row(tx, tables, rows, error).await?);
-        }
-        Err(error) => return Err(error),
-    };
-    if inserted.len() < rows.len() {
-        // Ordinals that went in are contiguous up to the first row that came twice.
-        let landed: std::collections::HashSet<i64> = inserted.iter().map(|row| row.get(0)).collect();
-        let twice = (start..).zip(rows).find(|(ordinal, _)| !landed.contains(ordinal));
-        let table = twice.map_or("", |(_, row)| row.table.as_str());
-        return Err(rules::row_comes_twice(&tables.schema, table).into());
-    }
-    tx.execute(
-        "UPDATE rowtide.push_sessions SET staged_rows = $3, expires_at = $4 WHERE user_id = $1 AND push_id = $2",
-        &[text(user), text(&push_id), int8(&end), int8(&call.expires_at())],
-    )
-    .await?;
-    Ok(end)
+        .await?;
+    Ok(inserted.iter().map(|row| row.get(0)).collect())
 }
 
 #[derive(Default)]

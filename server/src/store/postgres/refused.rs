@@ -98,17 +98,21 @@ pub(super) async fn by_reference(
     Ok(None)
 }
 
-/// A row of a sealed bundle that no snapshot may carry: it may be wider than it was sent, by defaults, triggers and the
+/// A row of a sealed bundle, whose widest payload has `widest` bytes, that no snapshot may carry: it may be wider than it was sent, by defaults, triggers and the
 /// text of its types.
 pub(super) async fn by_size(
     tx: &Tx,
     tables: &Tables,
     call: &Call,
     seq: BundleSeq,
+    widest: i64,
 ) -> PgResult<Option<Refusal>> {
     let limit = call.limits.max_bytes_per_snapshot_row;
     // Quoted numbers and the frame at most double what is not tiny.
     let suspicious = (limit / 2).saturating_sub(1_024);
+    if widest <= suspicious {
+        return Ok(None);
+    }
     let rows = tx
         .rows(
             "SELECT table_id, key, payload FROM rowtide.bundle_rows

@@ -66,7 +66,7 @@ async fn install_triggers(tx: &Tx, table: &Table) -> PgResult<()> {
     Ok(())
 }
 
-/// Capture writes table, key and operation only, a statement at a time; the rows are read when the bundle is sealed.
+/// Capture writes table, operation and keys only, a statement at a time; the rows are read when the bundle is sealed.
 fn triggers_sql(table: &Table) -> String {
     let (id, name, key) = (table.id, table.qualified(), quoted(&table.key_column));
     let function = |operation: &str, changed: &str, body: &str| {
@@ -86,21 +86,27 @@ fn triggers_sql(table: &Table) -> String {
              END $$;"
         )
     };
-    let capture = |select: &str| {
-        format!("INSERT INTO rowtide.bundle_capture (user_id, table_id, key, op) SELECT who, {id}, {select};")
+    // One row a statement, whatever it touches; none where it touches nothing.
+    let capture = |op: u8, keys: &str| {
+        format!(
+            "INSERT INTO rowtide.bundle_capture (user_id, table_id, op, keys)
+             SELECT who, {id}, {op}, array_agg(r.{key}::text) FROM {keys} HAVING count(*) > 0;"
+        )
     };
-    let insert = function("insert", "new_rows", &capture(&format!("n.{key}::text, 0 FROM new_rows AS n")));
-    let delete = function("delete", "old_rows", &capture(&format!("o.{key}::text, 2 FROM old_rows AS o")));
+    let insert = function("insert", "new_rows", &capture(0, "new_rows AS r"));
+    let delete = function("delete", "old_rows", &capture(2, "old_rows AS r"));
     // A change of key is a delete and an insert.
-    let moved = capture(&format!(
-        "o.{key}::text, 2 FROM old_rows AS o WHERE NOT EXISTS (SELECT FROM new_rows AS n WHERE n.{key} = o.{key})"
-    ));
-    let updated = capture(&format!(
-        "n.{key}::text, CASE WHEN o.{key} IS NULL THEN 0 ELSE 1 END
-         FROM new_rows AS n LEFT JOIN old_rows AS o ON o.{key} = n.{key}"
-    ));
+    let missing = |from: &str, of: &str| {
+        format!("{from} AS r WHERE NOT EXISTS (SELECT FROM {of} AS other WHERE other.{key} = r.{key})")
+    };
+    let update = [
+        capture(2, &missing("old_rows", "new_rows")),
+        capture(0, &missing("new_rows", "old_rows")),
+        capture(1, &format!("new_rows AS r JOIN old_rows AS o ON o.{key} = r.{key}")),
+    ]
+    .join(" ");
     let both = "(SELECT _sync_scope_id FROM old_rows UNION ALL SELECT _sync_scope_id FROM new_rows)";
-    let update = function("update", both, &format!("{moved} {updated}"));
+    let update = function("update", both, &update);
     let trigger = |trigger: &str, when: &str, what: &str| {
         format!(
             "DROP TRIGGER IF EXISTS rowtide_{trigger} ON {name};
