@@ -8,14 +8,21 @@ use crate::metrics::metrics_router;
 use crate::service::Service;
 use crate::store::{SqliteStore, Store, StoreError};
 use axum::Router;
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use rowtide::SystemClock;
 use rowtide::protocol::profile::WireGeneration;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How long running operations may take once the server ends.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -147,36 +154,65 @@ impl BoundServer {
         self.address
     }
 
-    /// Serves until `shutdown` is ready, then refuses new operations, ends watch streams and lets running operations
-    /// finish for up to half a minute. Sessions that expired are deleted every minute.
+    /// Serves until `shutdown` is ready. Then nobody is listened to any more, new operations on open connections are refused,
+    /// watch streams end, and running operations have half a minute to finish; those that do not are cut off, and what they
+    /// had not committed is rolled back. Sessions that expired are deleted every minute.
     ///
-    /// # Errors
-    /// The listener failed.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
-        let services = self.services;
-        // Made a service here, the routes are shared; a router is copied for every connection, 25 kB each.
-        let app = self.app.into_make_service();
-        let mut running = services.first().map(Service::running);
-        for service in &services {
+    /// # Cancellation
+    /// Dropping the future cuts off everything at once.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
+        for service in &self.services {
             tokio::spawn(purge(service.clone()));
         }
-        let drained = async move {
-            shutdown.await;
-            services.iter().for_each(Service::drain);
-        };
-        let late = async move {
-            if let Some(running) = &mut running {
-                // The sender lives as long as the services do, which the app holds.
-                let _ = running.wait_for(|running| !running).await;
+        let mut connections = Connections::default();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                (stream, _) = Listener::accept(&mut self.listener) => connections.serve(stream, self.app.clone()),
+                () = shutdown.as_mut() => break,
             }
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::select! {
-            served = axum::serve(self.listener, app).with_graceful_shutdown(drained) => served,
-            () = late => {
-                log::warn!("operations that were running for {} seconds after the end are cut off", DRAIN.as_secs());
-                Ok(())
+        }
+        drop(self.listener);
+        self.services.iter().for_each(Service::drain);
+        connections.drain().await;
+    }
+}
+
+/// The connections of a server, which end with it.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    draining: watch::Sender<bool>,
+}
+
+impl Connections {
+    fn serve(&mut self, stream: TcpStream, app: Router) {
+        // Those that ended meanwhile leave the set.
+        while self.tasks.try_join_next().is_some() {}
+        let mut draining = self.draining.subscribe();
+        self.tasks.spawn(async move {
+            let service = TowerToHyperService::new(app);
+            let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            let drains = async {
+                let _ = draining.wait_for(|draining| *draining).await;
+            };
+            tokio::select! {
+                // However it ended, there is nobody left to tell.
+                _ = connection.as_mut() => return,
+                () = drains => connection.as_mut().graceful_shutdown(),
             }
+            let _ = connection.await;
+        });
+    }
+
+    /// Waits for what runs, up to the limit; what is left then is cut off.
+    async fn drain(mut self) {
+        self.draining.send_replace(true);
+        let finished = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, finished).await.is_err() {
+            let (count, seconds) = (self.tasks.len(), DRAIN.as_secs());
+            log::warn!("{count} connections that were busy for {seconds} seconds after the end are cut off");
+            self.tasks.shutdown().await;
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The command line as its users have it: real processes, the `rowtide` binary as server and devices.
 #![allow(clippy::unwrap_used)]
 
+mod serve;
+
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Lines};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -56,11 +59,17 @@ struct World {
 
 impl World {
     fn new(wire: &str) -> Self {
+        Self::of_tables(wire, &["--table", "items:id"], |_| ())
+    }
+
+    /// A world whose server is told its tables in other words, in a folder that is furnished before.
+    fn of_tables(wire: &str, tables: &[&str], furnish: impl FnOnce(&Path)) -> Self {
         let folder = TempDir::new().unwrap();
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--demo", "--table", "items:id", "--wire", wire];
+        furnish(folder.path());
         let mut server = Running::start(
             rowtide()
-                .args(arguments)
+                .args(["serve", "--listen", "127.0.0.1:0", "--demo", "--wire", wire])
+                .args(tables)
                 .env("ROWTIDE_JWT_SECRET", "a secret of the tests")
                 .current_dir(folder.path()),
         );

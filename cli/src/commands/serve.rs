@@ -5,8 +5,10 @@ use crate::failure::{EXIT_OTHER, Failure};
 use clap::Args;
 use rowtide::protocol::profile::WireGeneration;
 use rowtide_server::{BoundServer, Registration, ServeError, ServeOptions, StoreLocation};
+use serde::Deserialize;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 /// Options of the server.
 #[derive(Debug, Args)]
@@ -29,6 +31,9 @@ pub(crate) struct Options {
     /// A table and its sync key, as TABLE:KEY; once for each table. With --demo, none is needed.
     #[arg(long = "table", value_parser = parse_table)]
     tables: Vec<Registration>,
+    /// TOML file with the schema and its tables, instead of --schema and --table.
+    #[arg(long = "tables", value_name = "FILE", conflicts_with_all = ["schema", "tables"])]
+    tables_file: Option<PathBuf>,
     /// Also serve /dummy-signin and /test/…: anybody can sign in as anybody.
     #[arg(long)]
     demo: bool,
@@ -40,7 +45,34 @@ pub(crate) struct Options {
     jwt_secret: Option<String>,
     /// File with the JSON Web Key Set of an identity provider, for RS256 and ES256 tokens.
     #[arg(long)]
-    jwks: Option<std::path::PathBuf>,
+    jwks: Option<PathBuf>,
+}
+
+/// The file that `--tables` names.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TablesFile {
+    schema: String,
+    tables: Vec<TableEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableEntry {
+    name: String,
+    key: String,
+}
+
+fn read_tables(path: &Path) -> Result<(String, Vec<Registration>), Failure> {
+    let file: TablesFile = toml::from_str(&read(path)?)
+        .map_err(|error| Failure::configuration(format!("{}: {error}", path.display())))?;
+    let registration = |entry: TableEntry| Registration { table: entry.name, key_column: entry.key };
+    Ok((file.schema, file.tables.into_iter().map(registration).collect()))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::configuration(format!("cannot read {}: {error}", path.display())))
 }
 
 fn parse_store(text: &str) -> Result<StoreLocation, String> {
@@ -63,13 +95,11 @@ fn parse_wire(text: &str) -> Result<WireGeneration, String> {
 /// Serves until interrupted.
 pub(crate) async fn run(options: Options, json: bool) -> Result<u8, Failure> {
     let secret = options.jwt_secret.unwrap_or_default();
-    let jwks =
-        match &options.jwks {
-            Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
-                Failure::configuration(format!("cannot read {}: {error}", file.display()))
-            })?),
-            None => None,
-        };
+    let jwks = options.jwks.as_deref().map(read).transpose()?;
+    let (schema, tables) = match &options.tables_file {
+        Some(file) => read_tables(file)?,
+        None => (options.schema, options.tables),
+    };
     let store = match options.database_url {
         Some(url) => StoreLocation::Postgres { url, listen_url: options.database_listen_url },
         None => options.store,
@@ -77,8 +107,8 @@ pub(crate) async fn run(options: Options, json: bool) -> Result<u8, Failure> {
     let server = BoundServer::bind(ServeOptions {
         listen: options.listen,
         store,
-        schema: options.schema,
-        tables: options.tables,
+        schema,
+        tables,
         demo: options.demo,
         wire: options.wire,
         jwt_secret: secret.into_bytes(),
@@ -101,6 +131,6 @@ pub(crate) async fn run(options: Options, json: bool) -> Result<u8, Failure> {
     writeln!(out, "{line}")
         .and_then(|()| out.flush())
         .map_err(|error| Failure::new("output", error.to_string(), EXIT_OTHER))?;
-    server.run(interrupted()).await.map_err(|error| Failure::new("server", error.to_string(), EXIT_OTHER))?;
+    server.run(interrupted()).await;
     Ok(0)
 }
