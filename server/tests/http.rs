@@ -104,6 +104,22 @@ async fn a_body_over_the_stated_limit_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_chunk_or_a_bundle_with_more_rows_than_stated_is_refused_and_changes_nothing() {
+    let limits = Limits { max_rows_per_chunk: 2, max_rows_per_bundle: 3, ..Limits::default() };
+    for setup in SETUPS {
+        let server = Server::with(setup, limits.clone()).await.seeded(&[insert("u")]).await;
+        let rows = ["a", "b", "c", "d"].map(insert);
+        server.create("s", 1, &rows, None).await.refused(400, "push_session_invalid");
+        let session = server.create("s", 1, &rows[..3], None).await.ok();
+        let path = format!("push-sessions/{}/chunks", session["push_id"].as_str().unwrap());
+        let chunk = |rows| serde_json::json!({ "start_row_ordinal": 0, "rows": rows });
+        server.post("s", &path, &chunk(&rows[..3])).await.refused(400, "push_chunk_invalid");
+        let staged = server.post("s", &path, &chunk(&rows[..2])).await.ok();
+        assert_eq!(staged["next_expected_row_ordinal"], 2);
+    }
+}
+
+#[tokio::test]
 async fn a_draining_server_refuses_new_operations_and_says_so_in_its_health() {
     let server = Server::new(&SETUPS[0]).await;
     let health = || request("GET", "/syncx/health", None, None, "");

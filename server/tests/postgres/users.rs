@@ -119,3 +119,27 @@ async fn writers_see_what_was_committed_before_whatever_the_default_of_the_datab
     let page = server.get("reader", "pull").await.ok();
     assert_eq!(page["bundles"][0]["rows"][0]["payload"]["isolation"], "read committed");
 }
+
+#[tokio::test]
+async fn a_commit_that_others_stand_in_the_way_of_is_tried_again_and_commits_once() {
+    let database = Arc::new(Database::create(TABLES).await);
+    let data = Data::Database(database.clone());
+    let server = Server::on(BOTH[1], Limits::default(), &data).await.seeded(&[insert("u")]).await;
+    // A number that no rollback takes back counts the attempts.
+    let trap = "CREATE SEQUENCE business.attempts;
+         CREATE FUNCTION business.meet() RETURNS trigger LANGUAGE plpgsql AS $$
+         DECLARE attempt bigint := nextval('business.attempts');
+         BEGIN
+             IF attempt = 1 THEN RAISE EXCEPTION 'met' USING ERRCODE = '40P01'; END IF;
+             IF attempt = 2 THEN RAISE EXCEPTION 'met' USING ERRCODE = '40001'; END IF;
+             IF attempt = 3 THEN RAISE EXCEPTION 'met' USING ERRCODE = '55P03'; END IF;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER meet AFTER INSERT ON business.users FOR EACH STATEMENT EXECUTE FUNCTION business.meet()";
+    let client = database.connect().await;
+    client.batch_execute(trap).await.unwrap();
+    assert_eq!(server.push("s", 1, &[insert("a"), insert("b")]).await.ok()["bundle_seq"], 2);
+    let attempts = client.query_one("SELECT last_value FROM business.attempts", &[]).await.unwrap();
+    assert_eq!(attempts.get::<_, i64>(0), 4);
+    assert_eq!(server.get("reader", "pull").await.ok()["bundles"][1]["row_count"], 2);
+}

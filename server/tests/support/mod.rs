@@ -155,7 +155,7 @@ pub struct Server {
     router: axum::Router,
     jwt: Arc<JwtAuthenticator>,
     /// Dropped last.
-    _data: Data,
+    data: Data,
 }
 
 impl Server {
@@ -181,7 +181,16 @@ impl Server {
         let service = Service::with_clock(config, store, Arc::new(clock.clone()));
         let jwt = Arc::new(JwtAuthenticator::hs256(SECRET));
         let router = router(service.clone(), jwt.clone());
-        Self { generation, router, service, clock, jwt, _data: data.clone() }
+        Self { generation, router, service, clock, jwt, data: data.clone() }
+    }
+
+    /// The database that the server is on, where it is on one.
+    #[cfg(feature = "postgres")]
+    pub fn database(&self) -> Option<&database::Database> {
+        match &self.data {
+            Data::Database(database) => Some(database),
+            _ => None,
+        }
     }
 
     pub fn advance(&self, seconds: i64) {
