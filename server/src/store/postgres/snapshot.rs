@@ -121,9 +121,9 @@ async fn copy(
                  WHERE s.user_id = $1 AND s.table_id = $4 AND s.key = t.{key}::text AND NOT s.deleted OFFSET 0
              ) AS r
              WHERE t._sync_scope_id = $1
-             RETURNING key, row_version, payload
+             RETURNING {bytes} AS bytes
          )
-         SELECT count(*), coalesce(sum({bytes}), 0)::int8, coalesce(max({bytes}), 0)::int8,
+         SELECT count(*), coalesce(sum(bytes), 0)::int8, coalesce(max(bytes), 0)::int8,
                 (SELECT count(*) FROM {table} AS t WHERE t._sync_scope_id = $1),
                 (SELECT count(*) FROM rowtide.row_state AS r WHERE r.user_id = $1 AND r.table_id = $4 AND NOT r.deleted)
          FROM copied",
