@@ -43,7 +43,7 @@ fn what_a_file_of_tables_may_not_say_is_named() {
         ("schema = \"s\"\n[[tables]]\nname = \"t\"\n", "missing field `key`"),
         ("[[tables]]\nname = \"t\"\nkey = \"id\"\n", "missing field `schema`"),
         ("schema = \"s\"\n", "missing field `tables`"),
-        ("schema = \"s\"\ntables = []\n", "no table is registered"),
+        ("schema = \"s\"\ntables = []\n", "tables is empty"),
         (
             "schema = \"s\"\n[[tables]]\nname = \"Posts\"\nkey = \"id\"\n",
             "table \"Posts\" must be made of a-z",

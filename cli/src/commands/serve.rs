@@ -66,6 +66,10 @@ struct TableEntry {
 fn read_tables(path: &Path) -> Result<(String, Vec<Registration>), Failure> {
     let file: TablesFile = toml::from_str(&read(path)?)
         .map_err(|error| Failure::configuration(format!("{}: {error}", path.display())))?;
+    if file.tables.is_empty() {
+        let text = format!("{}: tables is empty; name at least one table and its key", path.display());
+        return Err(Failure::configuration(text));
+    }
     let registration = |entry: TableEntry| Registration { table: entry.name, key_column: entry.key };
     Ok((file.schema, file.tables.into_iter().map(registration).collect()))
 }
