@@ -5,7 +5,7 @@ use super::error::{Result, StorageError};
 use super::rows;
 use crate::protocol::value::SqlValue;
 use rusqlite::fallible_iterator::FallibleIterator;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, Statement, params_from_iter};
 
 /// Rows of a query.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -119,10 +119,12 @@ pub(crate) fn execute_rows(
 /// Runs a query to its end.
 pub(crate) fn query(connection: &Connection, sql: &str, arguments: &[SqlValue]) -> Result<QueryRows> {
     let mut statement = connection.prepare_cached(sql)?;
-    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query(params_from_iter(arguments))?;
-    let mut result = QueryRows { rows: Vec::new(), columns };
+    let mut result = QueryRows::default();
     while let Some(row) = found.next()? {
+        if result.rows.is_empty() {
+            result.columns = column_names(row.as_ref());
+        }
         let cells = (0..result.columns.len())
             .map(|index| {
                 rows::cell(row.get_ref(index)?)
@@ -131,5 +133,15 @@ pub(crate) fn query(connection: &Connection, sql: &str, arguments: &[SqlValue]) 
             .collect::<rusqlite::Result<Vec<_>>>()?;
         result.rows.push(cells);
     }
+    drop(found);
+    if result.rows.is_empty() {
+        result.columns = column_names(&statement);
+    }
     Ok(result)
+}
+
+/// The names of a statement's columns, to be asked for once it has run: only then has one of the cache, which was prepared
+/// before the schema changed, the columns that its rows have.
+pub(super) fn column_names(statement: &Statement<'_>) -> Vec<String> {
+    statement.column_names().map(str::to_owned).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::connection::Database;
 use super::error::{Result, StorageError};
+use super::host_sql::column_names;
 use super::readers::Reader;
 use crate::packed::{Cell, PackedRows};
 use crate::protocol::value::{SqlValue, ValueError};
@@ -87,17 +88,16 @@ impl Pages {
         paging: Paging,
     ) -> Result<Self> {
         let mut statement = connection.prepare_cached(sql)?;
-        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query(params_from_iter(arguments))?;
-        let mut ready = VecDeque::new();
-        loop {
-            let page = fill(&mut rows, columns.len(), paging.bytes)?;
-            let more = page.more;
-            ready.push_back(page);
-            if !more {
-                return Ok(Self { columns, ready, rest: None });
-            }
+        let (mut columns, mut ready) = (Vec::new(), VecDeque::new());
+        while ready.back().is_none_or(|page: &RowPage| page.more) {
+            ready.push_back(fill(&mut rows, &mut columns, paging.bytes)?);
         }
+        drop(rows);
+        if columns.is_empty() {
+            columns = column_names(&statement);
+        }
+        Ok(Self { columns, ready, rest: None })
     }
 
     /// The next page; `None` after the last one.
@@ -130,19 +130,25 @@ fn serve(
         Ok(statement) => statement,
         Err(error) => return drop(begun.send(Err(error.into()))),
     };
-    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    let width = columns.len();
     let mut rows = match statement.query(params_from_iter(arguments)) {
         Ok(rows) => rows,
         Err(error) => return drop(begun.send(Err(error.into()))),
     };
-    let first = fill(&mut rows, width, paging.bytes);
-    let mut more = first.as_ref().is_ok_and(|page| page.more);
-    if begun.send(first.map(|page| (columns, page))).is_err() {
+    let mut columns = Vec::new();
+    let first = match fill(&mut rows, &mut columns, paging.bytes) {
+        Ok(page) if page.rows > 0 => page,
+        Ok(page) => {
+            drop(rows);
+            return drop(begun.send(Ok((column_names(&statement), page))));
+        }
+        Err(error) => return drop(begun.send(Err(error))),
+    };
+    let mut more = first.more;
+    if begun.send(Ok((columns.clone(), first))).is_err() {
         return;
     }
     while more {
-        let page = fill(&mut rows, width, paging.bytes);
+        let page = fill(&mut rows, &mut columns, paging.bytes);
         let Ok(reply) = asked.recv_timeout(paging.idle) else { return };
         more = page.as_ref().is_ok_and(|page| page.more);
         if reply.send(page).is_err() {
@@ -151,11 +157,14 @@ fn serve(
     }
 }
 
-/// Packs rows until a page is full or there are no more.
-fn fill(rows: &mut Rows<'_>, width: usize, bytes: usize) -> Result<RowPage> {
+/// Packs rows until a page is full or there are no more. The first row of all tells the columns.
+fn fill(rows: &mut Rows<'_>, columns: &mut Vec<String>, bytes: usize) -> Result<RowPage> {
     let mut page = RowPage { rows: 0, packed: PackedRows::default(), more: false };
     while let Some(row) = rows.next()? {
-        for index in 0..width {
+        if columns.is_empty() {
+            *columns = column_names(row.as_ref());
+        }
+        for index in 0..columns.len() {
             page.packed.push(cell(row.get_ref(index)?)?);
         }
         page.rows += 1;
@@ -184,6 +193,36 @@ fn cell(value: ValueRef<'_>) -> Result<Cell<'_>> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_query_that_ran_before_has_the_columns_of_the_changed_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::open(&folder.path().join("app.db")).await.unwrap());
+        let change = async |sql: &'static str| {
+            database.write(move |connection| Ok(connection.execute_batch(sql)?)).await.unwrap();
+        };
+        let read = async || {
+            let sql = "SELECT * FROM notes".to_owned();
+            let mut pages =
+                Pages::open(database.clone(), sql.clone(), vec![], Paging::default()).await.unwrap();
+            let page = pages.next().await.unwrap().unwrap();
+            let cells = page.packed.into_cells().collect::<std::result::Result<Vec<_>, _>>().unwrap();
+            let rows =
+                database.read(move |connection| crate::storage::host_sql::query(connection, &sql, &[]));
+            let rows = rows.await.unwrap();
+            assert_eq!((&rows.columns, rows.rows.concat()), (&pages.columns, cells.clone()));
+            (pages.columns, cells)
+        };
+        change("CREATE TABLE notes (id INTEGER, title TEXT)").await;
+        assert_eq!(read().await, (vec!["id".to_owned(), "title".to_owned()], vec![]));
+        change("ALTER TABLE notes DROP COLUMN title").await;
+        assert_eq!(read().await, (vec!["id".to_owned()], vec![]));
+        change("ALTER TABLE notes ADD COLUMN stars; INSERT INTO notes VALUES (1, 5)").await;
+        let both = vec![SqlValue::Integer(1), SqlValue::Integer(5)];
+        assert_eq!(read().await, (vec!["id".to_owned(), "stars".to_owned()], both));
+        change("ALTER TABLE notes DROP COLUMN stars").await;
+        assert_eq!(read().await, (vec!["id".to_owned()], vec![SqlValue::Integer(1)]));
+    }
 
     #[tokio::test]
     async fn a_query_that_is_not_read_on_ends_and_says_so() {
