@@ -9,6 +9,7 @@ use crate::error::RowtideError;
 use crate::host::Hosted;
 use crate::report::milliseconds;
 use crate::runtime;
+use crate::snapshot::Snapshot;
 use crate::token::{HostTokens, TokenProvider};
 use crate::transaction::Transaction;
 use crate::values::{RowPage, arguments, batches};
@@ -271,6 +272,18 @@ impl Database {
         let database = self.local()?;
         runtime::block_on(async move {
             Ok(Arc::new(Transaction::of(database.transaction(milliseconds(deadline_ms)).await?)))
+        })
+    }
+
+    /// Begins to read one state of the database, blocking: that of the first query. It ends when it is dropped, or after
+    /// `deadline_ms` milliseconds.
+    ///
+    /// # Errors
+    /// Only `Database`.
+    pub fn snapshot_blocking(&self, deadline_ms: i64) -> Result<Arc<Snapshot>, RowtideError> {
+        let database = self.local()?;
+        runtime::block_on(async move {
+            Ok(Arc::new(Snapshot::of(database.snapshot(milliseconds(deadline_ms)).await?)))
         })
     }
 

@@ -26,7 +26,7 @@ pub use client::{Client, Operation, RunningOperation};
 pub use clock::{Clock, Rng, SystemClock, SystemRng};
 pub use config::{AnonymousRows, Config, Hydrate, TransferLimits};
 pub use error::{Error, ErrorKind, Result};
-pub use local_database::{LocalDatabase, QueryPages, Transaction};
+pub use local_database::{LocalDatabase, QueryPages, Snapshot, Transaction};
 pub use observe::{ProgressChanges, StatusChanges, TableChanges};
 pub use packed::{PackedError, PackedRows};
 pub use protocol::value::SqlValue;

@@ -3,6 +3,7 @@
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::protocol::value::SqlValue;
+use crate::storage::host_snapshot::HostSnapshot;
 use crate::storage::host_sql::{self, Execution, QueryRows};
 use crate::storage::host_transaction::HostTransaction;
 use crate::storage::pages::{Pages, Paging, RowPage};
@@ -137,6 +138,21 @@ impl LocalDatabase {
         Ok(Transaction { handle, deadline, database: self.clone() })
     }
 
+    /// Begins to read one state of the database, that of the first query, on a reader: it waits for no writer, and none
+    /// waits for it. It ends when it is dropped, or when `deadline` has passed; SQLite's log of changes grows until then.
+    ///
+    /// A database in memory has no reader: there this is a transaction of the writer.
+    ///
+    /// # Errors
+    /// Only of the database.
+    pub async fn snapshot(&self, deadline: Duration) -> Result<Snapshot> {
+        let handle = match HostSnapshot::begin(self.database.clone(), deadline).await? {
+            Some(snapshot) => SnapshotHandle::Reader(snapshot),
+            None => SnapshotHandle::Writer(HostTransaction::begin(self.database.clone(), deadline).await?),
+        };
+        Ok(Snapshot { handle, deadline })
+    }
+
     /// Takes Rowtide out of the database, in one transaction: every table, view and trigger whose name begins with
     /// `_rowtide_` is dropped. The app's tables, their rows and triggers stay as they are. Answers whether there was
     /// anything to drop.
@@ -180,6 +196,44 @@ impl QueryPages {
     /// [`Paging::idle`].
     pub async fn next(&mut self) -> Result<Option<RowPage>> {
         Ok(self.pages.next().await?)
+    }
+}
+
+/// One state of the database, that the host reads. Dropping it ends it.
+#[derive(Debug)]
+pub struct Snapshot {
+    handle: SnapshotHandle,
+    deadline: Duration,
+}
+
+#[derive(Debug)]
+enum SnapshotHandle {
+    Reader(HostSnapshot),
+    Writer(HostTransaction),
+}
+
+impl Snapshot {
+    /// Runs a query, and answers its rows a page at a time. All rows are read at once, so that the next query can follow;
+    /// memory grows with their number.
+    ///
+    /// # Errors
+    /// SQLite's, which refuses to write; the snapshot goes on. [`ErrorKind::Database`](crate::ErrorKind::Database) once the
+    /// deadline has passed.
+    pub async fn query_pages(
+        &self,
+        sql: &str,
+        arguments: Vec<SqlValue>,
+        paging: Paging,
+    ) -> Result<QueryPages> {
+        let sql = sql.to_owned();
+        let read = move |connection: &crate::storage::Connection| {
+            Pages::read_all(connection, &sql, &arguments, paging)
+        };
+        let pages = match &self.handle {
+            SnapshotHandle::Reader(snapshot) => snapshot.run(self.deadline, read).await?,
+            SnapshotHandle::Writer(transaction) => transaction.run(self.deadline, read).await?,
+        };
+        Ok(QueryPages { pages })
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod differences;
 pub(crate) mod dirty_rows;
 pub(crate) mod error;
 pub(crate) mod freeze;
+pub(crate) mod host_snapshot;
 pub(crate) mod host_sql;
 pub(crate) mod host_transaction;
 pub(crate) mod installation;

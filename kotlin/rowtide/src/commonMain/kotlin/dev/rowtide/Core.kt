@@ -26,6 +26,8 @@ internal interface CoreDatabase {
 
     fun transactionBlocking(deadlineMs: Long): CoreTransaction
 
+    fun snapshotBlocking(deadlineMs: Long): CoreSnapshot
+
     suspend fun connect(config: ClientConfig): CoreClient
 
     suspend fun uninstallSync(): Boolean
@@ -44,10 +46,13 @@ internal interface CorePages : AutoCloseable {
     fun nextBlocking(): Pair<Page, Boolean>
 }
 
-internal interface CoreTransaction : AutoCloseable {
-    suspend fun query(sql: String, cells: ByteArray, pageBytes: Long): CoreResult
-
+/** One state of the database; closing it ends it. */
+internal interface CoreSnapshot : AutoCloseable {
     fun queryBlocking(sql: String, cells: ByteArray, pageBytes: Long): CoreResult
+}
+
+internal interface CoreTransaction : CoreSnapshot {
+    suspend fun query(sql: String, cells: ByteArray, pageBytes: Long): CoreResult
 
     suspend fun execute(sql: String, cells: ByteArray): Execution
 

@@ -12,6 +12,8 @@ import dev.rowtide.driver.driverConnection
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.minutes
+import kotlin.time.toKotlinDuration
+import java.time.Duration as JavaDuration
 
 /**
  * An `androidx.sqlite` driver on a Rowtide database, so that Room, and everything else that takes an [SQLiteDriver],
@@ -30,12 +32,13 @@ import kotlin.time.Duration.Companion.minutes
  * first, then the database.
  *
  * What differs from SQLite's own driver: errors in SQL show with the first `step`, not with `prepare`; a transaction of
- * any kind waits for the writer, and one that holds it for longer than [transactionDeadline] is rolled back; settings
- * that Rowtide owns (`journal_mode`, `synchronous`, `foreign_keys`, `recursive_triggers`) can be asked for, and refuse to be
- * anything else; `TEMP` tables are shared by all connections.
+ * any kind waits for the writer, unless its connection only reads (`PRAGMA query_only = 1`, as Room's readers do), and one
+ * that lasts longer than [transactionDeadline] is rolled back; settings that Rowtide owns (`journal_mode`, `synchronous`,
+ * `foreign_keys`, `recursive_triggers`) can be asked for, and refuse to be anything else; `TEMP` tables are shared by all
+ * connections.
  *
  * @property database the database
- * @property transactionDeadline how long a transaction may hold the writer; sync waits for it meanwhile
+ * @property transactionDeadline how long a transaction may last; sync waits for one that holds the writer
  */
 @OptIn(RowtideDriverApi::class)
 public class RowtideSQLiteDriver @JvmOverloads constructor(
@@ -43,6 +46,10 @@ public class RowtideSQLiteDriver @JvmOverloads constructor(
     public val transactionDeadline: Duration = 5.minutes,
 ) : SQLiteDriver {
     private val connections = AtomicInteger()
+
+    /** For Java. */
+    public constructor(database: RowtideDatabase, transactionDeadline: JavaDuration) :
+        this(database, transactionDeadline.toKotlinDuration())
 
     /**
      * False: Room keeps a pool of its own, which costs nothing here. A connection is a transaction at most, and threads

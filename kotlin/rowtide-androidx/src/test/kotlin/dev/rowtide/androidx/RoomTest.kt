@@ -105,6 +105,20 @@ class RoomTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
+    fun `relations are read while the app holds the writer`() = runBlocking {
+        val room = room<NotesDatabase>()
+        room.notes().insert(Note("n1", "one"))
+        room.notes().mark(Mark(note = "n1", weight = 0.5))
+        database.blocking.begin().use { writer ->
+            writer.execute("UPDATE marks SET weight = 1.5")
+            assertEquals(listOf(0.5), room.notes().marked().single().marks.map(Mark::weight))
+            writer.commit()
+        }
+        assertEquals(listOf(1.5), room.notes().marked().single().marks.map(Mark::weight))
+        room.close()
+    }
+
+    @Test
     fun `a transaction that fails is rolled back, savepoints and all`() = runBlocking {
         val room = room<NotesDatabase>()
         val failure = runCatching {

@@ -77,6 +77,32 @@ class RowtideSQLiteDriverTest(@param:TempDir private val folder: Path) {
     }
 
     @Test
+    fun `a transaction of a connection that only reads sees one state, and waits for no writer`() {
+        connection.execSQL("CREATE TABLE t (n)")
+        connection.execSQL("CREATE TEMP TABLE shared AS SELECT 7 AS n")
+        val reader = driver.open("app.db")
+        reader.execSQL("PRAGMA query_only = 1")
+        connection.execSQL("BEGIN IMMEDIATE")
+        connection.execSQL("INSERT INTO t VALUES (1)")
+        reader.execSQL("BEGIN DEFERRED TRANSACTION")
+        assertTrue(reader.inTransaction())
+        assertEquals(0, reader.number("SELECT count(*) FROM t"))
+        connection.execSQL("COMMIT")
+        reader.execSQL("SAVEPOINT s")
+        assertEquals(0, reader.number("SELECT count(*) FROM t"))
+        reader.execSQL("RELEASE s")
+        // What it began as it stays.
+        reader.execSQL("PRAGMA query_only = 0")
+        assertTrue("for reading" in refused { reader.execSQL("INSERT INTO t VALUES (2)") })
+        reader.execSQL("COMMIT")
+        assertEquals(1, reader.number("SELECT count(*) FROM t"))
+        reader.execSQL("PRAGMA query_only = 1")
+        reader.execSQL("BEGIN")
+        assertEquals(7, reader.number("SELECT n FROM shared"))
+        reader.close()
+    }
+
+    @Test
     fun `threads that share a connection take turns`() {
         connection.execSQL("CREATE TABLE t (n)")
         (0..<4).map { CompletableFuture.runAsync { repeat(25) { connection.execSQL("INSERT INTO t VALUES (1)") } } }

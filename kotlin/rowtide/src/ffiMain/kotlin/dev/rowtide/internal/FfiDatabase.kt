@@ -6,6 +6,7 @@ import dev.rowtide.CoreClient
 import dev.rowtide.CoreDatabase
 import dev.rowtide.CorePages
 import dev.rowtide.CoreResult
+import dev.rowtide.CoreSnapshot
 import dev.rowtide.CoreTransaction
 import dev.rowtide.Execution
 import dev.rowtide.Page
@@ -13,6 +14,7 @@ import dev.rowtide.ffi.Database
 import dev.rowtide.ffi.QueryPages
 import dev.rowtide.ffi.QueryResult
 import dev.rowtide.ffi.RowPage
+import dev.rowtide.ffi.Snapshot
 import dev.rowtide.ffi.Transaction
 import dev.rowtide.ffi.Execution as FfiExecution
 
@@ -45,6 +47,9 @@ internal class FfiDatabase private constructor(private val database: Database) :
     override fun transactionBlocking(deadlineMs: Long): CoreTransaction =
         FfiTransaction(calling { database.transactionBlocking(deadlineMs) })
 
+    override fun snapshotBlocking(deadlineMs: Long): CoreSnapshot =
+        FfiSnapshot(calling { database.snapshotBlocking(deadlineMs) })
+
     override suspend fun connect(config: ClientConfig): CoreClient {
         val callbacks = HostCallbacks(config.callbackContext)
         try {
@@ -74,6 +79,13 @@ internal class FfiDatabase private constructor(private val database: Database) :
             return FfiDatabase(calling { Database.openBlocking(path) })
         }
     }
+}
+
+private class FfiSnapshot(private val snapshot: Snapshot) : CoreSnapshot {
+    override fun queryBlocking(sql: String, cells: ByteArray, pageBytes: Long): CoreResult =
+        calling { snapshot.queryBlocking(sql, cells, pageBytes) }.toCore()
+
+    override fun close() = snapshot.close()
 }
 
 private class FfiTransaction(private val transaction: Transaction) : CoreTransaction {

@@ -4,6 +4,7 @@ import dev.rowtide.Columns
 import dev.rowtide.CoreDatabase
 import dev.rowtide.CorePages
 import dev.rowtide.CoreResult
+import dev.rowtide.CoreSnapshot
 import dev.rowtide.CoreTransaction
 import dev.rowtide.Execution
 import dev.rowtide.Page
@@ -21,11 +22,14 @@ private const val PAGE_BYTES = 256L shl 10
 /** All rows of a transaction's query are there when it returns, so their pages are large. */
 private const val TRANSACTION_PAGE_BYTES = 1L shl 20
 
+private val NO_CELLS = ByteArray(0)
+
 /**
  * A connection for a driver. It has a transaction of its own and nothing else that costs: rows are read by the
  * database's readers, everything that writes goes to its one writer.
  *
- * A transaction is rolled back when it has held the writer for [transactionDeadline], and the next statement says so.
+ * A transaction is rolled back when it has held the writer, or one state of the database, for [transactionDeadline], and
+ * the next statement says so.
  */
 @RowtideDriverApi
 public fun RowtideDatabase.driverConnection(transactionDeadline: Duration = 5.minutes): DriverConnection =
@@ -35,8 +39,9 @@ public fun RowtideDatabase.driverConnection(transactionDeadline: Duration = 5.mi
  * What a database driver works with: statements in SQLite's own manner, over the core.
  *
  * - `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT` and `RELEASE` are the core's write transaction, of whatever kind they ask
- *   for: `BEGIN DEFERRED` waits for the writer too. Other statements are transactions of their own, durable when they
- *   have returned, and captured for upload where a client has opened the database.
+ *   for: `BEGIN DEFERRED` waits for the writer too. On a connection for reading (`PRAGMA query_only = 1`) they are one state
+ *   of the database, which waits for nobody. Other statements are transactions of their own, durable when they have
+ *   returned, and captured for upload where a client has opened the database.
  * - Outside a transaction a query is read by a reader; where only the writer knows the table (`TEMP`), by the writer.
  *   `TEMP` tables and triggers are the database's: all connections share them.
  * - `SELECT changes()` and `SELECT last_insert_rowid()` tell of this connection's last statement.
@@ -48,12 +53,19 @@ public fun RowtideDatabase.driverConnection(transactionDeadline: Duration = 5.mi
 @RowtideDriverApi
 public class DriverConnection internal constructor(private val core: CoreDatabase, private val deadline: Duration) :
     AutoCloseable {
-    private class OpenTransaction(val core: CoreTransaction) {
+    private class OpenTransaction(val core: CoreSnapshot) {
+        /** The write transaction that it is, unless it only reads. */
+        val writer: CoreTransaction? get() = core as? CoreTransaction
+
         /** Names of savepoints, the outermost first. */
         val savepoints = mutableListOf<String>()
 
         /** Whether the outermost savepoint began the transaction, so that releasing it commits. */
         var begunBySavepoint = false
+
+        fun run(boundary: String) {
+            writer?.executeBlocking(boundary, NO_CELLS) ?: core.queryBlocking(boundary, NO_CELLS, PAGE_BYTES)
+        }
     }
 
     private val turn = Any()
@@ -118,10 +130,11 @@ public class DriverConnection internal constructor(private val core: CoreDatabas
     }
 
     private fun read(sql: String, cells: ByteArray, onWriter: Boolean): CoreResult {
-        transaction?.let { return it.core.queryBlocking(sql, cells, TRANSACTION_PAGE_BYTES) }
+        val open = transaction
+        open?.writer?.let { return it.queryBlocking(sql, cells, TRANSACTION_PAGE_BYTES) }
         if (onWriter) return readOnWriter(sql, cells)
         return try {
-            core.queryBlocking(sql, cells, PAGE_BYTES)
+            open?.core?.queryBlocking(sql, cells, TRANSACTION_PAGE_BYTES) ?: core.queryBlocking(sql, cells, PAGE_BYTES)
         } catch (failure: RowtideException.Database) {
             // A TEMP table: readers do not know it.
             if ("no such table" in failure.message.orEmpty()) readOnWriter(sql, cells) else throw failure
@@ -137,13 +150,13 @@ public class DriverConnection internal constructor(private val core: CoreDatabas
 
     private fun write(sql: String, cells: ByteArray): CoreResult? {
         checkWritable()
-        last = transaction?.core?.executeBlocking(sql, cells) ?: core.executeBlocking(sql, cells)
+        last = transaction?.writer?.executeBlocking(sql, cells) ?: core.executeBlocking(sql, cells)
         return null
     }
 
     private fun writeForRows(sql: String, cells: ByteArray): CoreResult {
         checkWritable()
-        transaction?.let { return writeForRows(it.core, sql, cells) }
+        transaction?.writer?.let { return writeForRows(it, sql, cells) }
         return core.transactionBlocking(deadline.inWholeMilliseconds).use { writer ->
             val rows = writeForRows(writer, sql, cells)
             writer.commitBlocking()
@@ -153,13 +166,14 @@ public class DriverConnection internal constructor(private val core: CoreDatabas
 
     private fun writeForRows(writer: CoreTransaction, sql: String, cells: ByteArray): CoreResult {
         val rows = writer.queryBlocking(sql, cells, TRANSACTION_PAGE_BYTES)
-        val counted = writer.queryBlocking("SELECT changes(), last_insert_rowid()", ByteArray(0), PAGE_BYTES).first
+        val counted = writer.queryBlocking("SELECT changes(), last_insert_rowid()", NO_CELLS, PAGE_BYTES).first
         last = Execution(counted.integer(0, 0), counted.integer(0, 1))
         return rows
     }
 
     private fun checkWritable() {
-        if (queryOnly) {
+        // A transaction that began for reading stays so, whatever was set since.
+        if (queryOnly || transaction?.let { it.writer == null } == true) {
             throw RowtideException.Database(
                 "this connection is for reading (PRAGMA query_only); write on another one",
                 null,
@@ -195,7 +209,7 @@ public class DriverConnection internal constructor(private val core: CoreDatabas
 
             is SqlKind.Savepoint -> {
                 val around = current ?: begin().also { it.begunBySavepoint = true }
-                around.core.executeBlocking("SAVEPOINT ${quoted(kind.name)}", ByteArray(0))
+                around.run("SAVEPOINT ${quoted(kind.name)}")
                 around.savepoints += kind.name
             }
 
@@ -207,7 +221,7 @@ public class DriverConnection internal constructor(private val core: CoreDatabas
 
             is SqlKind.RollbackTo -> {
                 val (around, index) = savepoint(current, kind.name)
-                around.core.executeBlocking("ROLLBACK TO ${quoted(kind.name)}", ByteArray(0))
+                around.run("ROLLBACK TO ${quoted(kind.name)}")
                 around.savepoints.subList(index + 1, around.savepoints.size).clear()
             }
 
@@ -215,24 +229,27 @@ public class DriverConnection internal constructor(private val core: CoreDatabas
         }
     }
 
-    private fun begin(): OpenTransaction =
-        OpenTransaction(core.transactionBlocking(deadline.inWholeMilliseconds)).also { transaction = it }
+    private fun begin(): OpenTransaction {
+        val milliseconds = deadline.inWholeMilliseconds
+        val begun = if (queryOnly) core.snapshotBlocking(milliseconds) else core.transactionBlocking(milliseconds)
+        return OpenTransaction(begun).also { transaction = it }
+    }
 
     private fun commit(current: OpenTransaction) {
         // Whatever comes of it, the core has ended the transaction.
         transaction = null
-        current.core.use { it.commitBlocking() }
+        current.core.use { current.writer?.commitBlocking() }
     }
 
     private fun rollBack(current: OpenTransaction) {
         transaction = null
-        current.core.use { it.rollback() }
+        current.core.use { current.writer?.rollback() }
     }
 
     private fun release(current: OpenTransaction?, name: String) {
         val (around, index) = savepoint(current, name)
         if (index == 0 && around.begunBySavepoint) return commit(around)
-        around.core.executeBlocking("RELEASE ${quoted(name)}", ByteArray(0))
+        around.run("RELEASE ${quoted(name)}")
         around.savepoints.subList(index, around.savepoints.size).clear()
     }
 
