@@ -60,6 +60,12 @@ pub fn set_log(level: LogLevel, sink: Option<Arc<dyn LogSink>>) {
     ::log::set_max_level(level.into());
 }
 
+/// Logs a warning among the library's own lines: for the layers above it, where code of the app that they call fails.
+#[uniffi::export]
+pub fn log_warning(message: String) {
+    ::log::warn!("{message}");
+}
+
 static LOGGER: LazyLock<HostLog> =
     LazyLock::new(|| HostLog { sink: RwLock::default(), waiting: Arc::default(), platform: platform() });
 

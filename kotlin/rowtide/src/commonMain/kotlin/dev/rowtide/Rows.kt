@@ -1,5 +1,7 @@
 package dev.rowtide
 
+import kotlin.jvm.JvmName
+
 /** Names of columns, and where they are. */
 internal class Columns(val names: List<String>) {
     private val positions: Map<String, Int> by lazy(LazyThreadSafetyMode.PUBLICATION) {
@@ -21,6 +23,8 @@ internal class Columns(val names: List<String>) {
  *
  * An integer can be read with [double] too; otherwise a cell is read as what it holds, and anything else fails with
  * [IllegalStateException], which names column and types.
+ *
+ * Java's own words `long`, `double` and `boolean` are `asLong`, `asDouble` and `asBoolean` there.
  */
 public class Row internal constructor(private val names: Columns, private val page: Page, private val index: Int) {
     /** The columns' names, in their order. */
@@ -33,12 +37,14 @@ public class Row internal constructor(private val names: Columns, private val pa
     public fun isNull(column: String): Boolean = isNull(names.position(column))
 
     /** The cell as an integer. */
+    @JvmName("asLong")
     public fun long(column: Int): Long {
         if (tag(column) != TAG_INTEGER) mismatch(column, "an integer")
         return page.integer(index, column)
     }
 
     /** The cell as an integer. */
+    @JvmName("asLong")
     public fun long(column: String): Long = long(names.position(column))
 
     /** The cell as an integer, `null` where it is NULL. */
@@ -48,12 +54,15 @@ public class Row internal constructor(private val names: Columns, private val pa
     public fun longOrNull(column: String): Long? = longOrNull(names.position(column))
 
     /** The cell as a truth value: any integer but 0 is true. */
+    @JvmName("asBoolean")
     public fun boolean(column: Int): Boolean = long(column) != 0L
 
     /** The cell as a truth value: any integer but 0 is true. */
+    @JvmName("asBoolean")
     public fun boolean(column: String): Boolean = boolean(names.position(column))
 
     /** The cell as a number. */
+    @JvmName("asDouble")
     public fun double(column: Int): Double = when (tag(column)) {
         TAG_REAL -> page.real(index, column)
         TAG_INTEGER -> page.integer(index, column).toDouble()
@@ -61,6 +70,7 @@ public class Row internal constructor(private val names: Columns, private val pa
     }
 
     /** The cell as a number. */
+    @JvmName("asDouble")
     public fun double(column: String): Double = double(names.position(column))
 
     /** The cell as a number, `null` where it is NULL. */
@@ -115,7 +125,10 @@ public class Row internal constructor(private val names: Columns, private val pa
     public fun toMap(): Map<String, Any?> = columns.withIndex().associate { (index, name) -> name to get(index) }
 
     /** All cells by column name, with some of them replaced: what [Decision.KeepMerged] takes. */
-    public fun with(vararg cells: Pair<String, Any?>): Map<String, Any?> {
+    public fun with(vararg cells: Pair<String, Any?>): Map<String, Any?> = with(mapOf(*cells))
+
+    /** All cells by column name, with some of them replaced. */
+    public fun with(cells: Map<String, Any?>): Map<String, Any?> {
         val values = LinkedHashMap(toMap())
         for ((name, value) in cells) values[columns[names.position(name)]] = value
         return values

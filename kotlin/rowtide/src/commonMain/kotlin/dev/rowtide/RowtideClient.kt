@@ -135,6 +135,8 @@ public class RowtideClient internal constructor(
     /**
      * Tables whose rows commits changed, whoever wrote: the app, a download, a rebuild, a detach. The first item names all
      * of [tables]. What changes while the collector is busy comes in one item. Ends with the client.
+     *
+     * That a row was sent changes no row of a table: [statusChanges] tells of it.
      */
     public fun tableChanges(vararg tables: String): Flow<Set<String>> =
         observation<MutableStateFlow<Set<String>>> { channel ->
@@ -148,6 +150,9 @@ public class RowtideClient internal constructor(
     /**
      * What [query] answers: at once, and again after every commit that changed one of [tables]. Commits that follow each
      * other while the query runs are answered by one more run. Ends with the client, or with what the query throws.
+     *
+     * That a row was sent is no such commit. A query that shows what is pending (`_rowtide_row_status`) runs with the status
+     * too: `combine(tableChanges("notes"), statusChanges) { _, _ -> query(…) }`.
      */
     public fun <T> observe(vararg tables: String, query: suspend Sql.() -> T): Flow<T> =
         tableChanges(*tables).map { database.query() }

@@ -75,9 +75,11 @@ public class RowtideDatabase internal constructor(internal val core: CoreDatabas
     /**
      * Changes the app's schema: runs statements in one transaction in which foreign keys are not enforced, so that a
      * table can be rebuilt (created anew, filled, dropped and renamed). Foreign keys are checked before it is committed,
-     * and capture goes on. Answers the number of changed rows.
+     * and capture goes on. A change that is made while rows are copied into the new table is not captured: update them in
+     * the old one first. Answers the number of changed rows.
      *
-     * @throws RowtideException.Database SQLite's, or rows that refer to nothing afterwards; nothing was changed
+     * @throws RowtideException.Database SQLite's; nothing was changed
+     * @throws RowtideException.Configuration where rows refer to nothing afterwards; nothing was changed
      */
     public suspend fun migrate(sql: String): Long {
         outsideOfTransaction()

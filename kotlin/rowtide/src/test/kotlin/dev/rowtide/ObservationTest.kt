@@ -4,6 +4,7 @@ import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.flow.combine
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.joinAll
@@ -39,6 +40,32 @@ class ObservationTest(@param:TempDir private val folder: Path) {
             }
             assertEquals(3, counts.receive())
             observing.cancel()
+        }
+    }
+
+    @Test
+    fun `what is pending is observed with the status`() = runBlocking<Unit> {
+        TestServer().use { server ->
+            val token = server.token("ada")
+            Rowtide.open(folder.resolve("a.db").toString()) {
+                notes(server.url)
+                tokens { token }
+            }.use { client ->
+                client.attach("ada")
+                client.execute("INSERT INTO notes VALUES ('n1', 'one', 1, NULL)")
+                val states = Channel<String?>(Channel.UNLIMITED)
+                val observing = launch(Dispatchers.Default) {
+                    combine(client.tableChanges("notes"), client.statusChanges) { _, _ ->
+                        client.query(
+                            "SELECT (SELECT state FROM _rowtide_row_status WHERE key = id) FROM notes",
+                        ).single()
+                    }.collect { states.send(it.stringOrNull(0)) }
+                }
+                assertEquals("pending", states.receive())
+                client.sync()
+                while (states.receive() != null) continue
+                observing.cancel()
+            }
         }
     }
 

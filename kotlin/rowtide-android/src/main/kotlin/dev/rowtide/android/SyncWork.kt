@@ -17,6 +17,8 @@ import kotlin.time.Duration
 import kotlin.time.Duration.Companion.hours
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.minutes
+import kotlin.time.toKotlinDuration
+import java.time.Duration as JavaDuration
 
 /**
  * Sync in the background, by [RowtideWorker]: when it may run, and how much a run may do. WorkManager keeps the requests
@@ -35,33 +37,51 @@ public data class SyncWork(
     public val time: Duration = 8.minutes,
     public val bytes: Long? = null,
 ) {
+    /** For Java, with what [java.time.Duration] asks for: Android 8, or desugaring. */
+    public constructor(constraints: Constraints, time: JavaDuration, bytes: Long?) :
+        this(constraints, time.toKotlinDuration(), bytes)
+
     /**
-     * Requests one run, as soon as the constraints hold and [delay] is over. There is one such request at a time: an earlier
-     * one is replaced, and stopped between two durable steps where it runs.
+     * Requests one run, as soon as the constraints hold. There is one such request at a time: an earlier one is replaced,
+     * and stopped between two durable steps where it runs.
      */
-    public fun enqueue(context: Context, delay: Duration = Duration.ZERO): Operation =
+    public fun enqueue(context: Context): Operation = enqueue(context, Duration.ZERO)
+
+    /** As [enqueue], when [delay] is over too. */
+    public fun enqueue(context: Context, delay: Duration): Operation =
         enqueue(context, delay, ExistingWorkPolicy.REPLACE)
+
+    /** As [enqueue], for Java. */
+    public fun enqueue(context: Context, delay: JavaDuration): Operation = enqueue(context, delay.toKotlinDuration())
 
     /**
      * Requests runs again and again, one in each period of [every]; Android allows no period below 15 minutes. An earlier
      * request takes these settings on and keeps its place in the period. Call it at every start of the app.
      */
-    public fun enqueuePeriodic(context: Context, every: Duration = 1.hours): Operation {
-        val request =
-            configured(PeriodicWorkRequest.Builder(RowtideWorker::class.java, every.inWholeMilliseconds, MILLIS))
-        return WorkManager.getInstance(context)
-            .enqueueUniquePeriodicWork(PERIODIC, ExistingPeriodicWorkPolicy.UPDATE, request.build())
-    }
+    public fun enqueuePeriodic(context: Context, every: Duration): Operation = WorkManager.getInstance(context)
+        .enqueueUniquePeriodicWork(PERIODIC, ExistingPeriodicWorkPolicy.UPDATE, periodicRequest(every))
+
+    /** As [enqueuePeriodic], in every hour. */
+    public fun enqueuePeriodic(context: Context): Operation = enqueuePeriodic(context, 1.hours)
+
+    /** As [enqueuePeriodic], for Java. */
+    public fun enqueuePeriodic(context: Context, every: JavaDuration): Operation =
+        enqueuePeriodic(context, every.toKotlinDuration())
 
     /** As [enqueue], behind the run that asks for it: that one is not stopped. */
     internal fun enqueueNext(context: Context, delay: Duration): Operation =
         enqueue(context, delay, ExistingWorkPolicy.APPEND_OR_REPLACE)
 
-    private fun enqueue(context: Context, delay: Duration, policy: ExistingWorkPolicy): Operation {
-        val request = configured(OneTimeWorkRequest.Builder(RowtideWorker::class.java))
+    private fun enqueue(context: Context, delay: Duration, policy: ExistingWorkPolicy): Operation =
+        WorkManager.getInstance(context).enqueueUniqueWork(ONCE, policy, request(delay))
+
+    internal fun request(delay: Duration): OneTimeWorkRequest =
+        configured(OneTimeWorkRequest.Builder(RowtideWorker::class.java))
             .setInitialDelay(delay.inWholeMilliseconds, MILLIS)
-        return WorkManager.getInstance(context).enqueueUniqueWork(ONCE, policy, request.build())
-    }
+            .build()
+
+    internal fun periodicRequest(every: Duration): PeriodicWorkRequest =
+        configured(PeriodicWorkRequest.Builder(RowtideWorker::class.java, every.inWholeMilliseconds, MILLIS)).build()
 
     private fun <B : WorkRequest.Builder<B, *>> configured(request: B): B = request
         .setConstraints(constraints)

@@ -3,10 +3,12 @@ package dev.rowtide.test
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
+import kotlin.time.toKotlinDuration
 import dev.rowtide.test.ffi.Endpoint as NativeEndpoint
 import dev.rowtide.test.ffi.Fault as NativeFault
 import dev.rowtide.test.ffi.TestStore as NativeStore
 import dev.rowtide.test.ffi.WireGeneration as NativeGeneration
+import java.time.Duration as JavaDuration
 
 /** Which of the two wire generations a server speaks. */
 public enum class WireGeneration(internal val native: NativeGeneration) {
@@ -97,14 +99,20 @@ public sealed interface Fault {
      * @property status HTTP status, 200 to 599; 429 and 503 are usual.
      * @property after what the header says, in whole seconds.
      */
-    public data class AnswerRetryAfter(val status: Int, val after: Duration) : Fault
+    public data class AnswerRetryAfter(val status: Int, val after: Duration) : Fault {
+        /** For Java. */
+        public constructor(status: Int, after: JavaDuration) : this(status, after.toKotlinDuration())
+    }
 
     /**
      * The request waits before the server sees it.
      *
      * @property duration how long, in whole milliseconds.
      */
-    public data class Delay(val duration: Duration) : Fault
+    public data class Delay(val duration: Duration) : Fault {
+        /** For Java. */
+        public constructor(duration: JavaDuration) : this(duration.toKotlinDuration())
+    }
 }
 
 internal fun faultOf(native: NativeFault): Fault = when (native) {

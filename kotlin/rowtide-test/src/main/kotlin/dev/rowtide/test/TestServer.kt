@@ -3,8 +3,10 @@ package dev.rowtide.test
 import dev.rowtide.test.ffi.TestServerOptions
 import dev.rowtide.test.ffi.TestTable
 import kotlin.time.Duration
+import kotlin.time.toKotlinDuration
 import dev.rowtide.test.ffi.TestServer as NativeServer
 import dev.rowtide.test.ffi.TestServerException as NativeException
+import java.time.Duration as JavaDuration
 
 /**
  * A sync server on a loopback port of this machine, for one test: the real one, with faults, time and tokens that the
@@ -38,11 +40,18 @@ public class TestServer private constructor(private val native: NativeServer) : 
     public fun tokenExpiringIn(user: String, lifetime: Duration): String =
         translated { native.tokenExpiringIn(user, lifetime.inWholeSeconds) }
 
+    /** As [tokenExpiringIn], for Java. */
+    public fun tokenExpiringIn(user: String, lifetime: JavaDuration): String =
+        tokenExpiringIn(user, lifetime.toKotlinDuration())
+
     /** Answers 401 to every token that [user] was given so far; those given from now on are accepted. */
     public fun rejectTokens(user: String): Unit = native.rejectTokens(user)
 
     /** Moves the server's clock on by whole seconds: leases, sessions and tokens expire. */
     public fun advance(time: Duration): Unit = native.advance(time.inWholeSeconds)
+
+    /** As [advance], for Java. */
+    public fun advance(time: JavaDuration): Unit = advance(time.toKotlinDuration())
 
     /**
      * Makes the next call of an endpoint fail.

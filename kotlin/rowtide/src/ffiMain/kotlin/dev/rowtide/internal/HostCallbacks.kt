@@ -11,6 +11,7 @@ import dev.rowtide.ffi.Resolver
 import dev.rowtide.ffi.ResolverReply
 import dev.rowtide.ffi.RowConflict
 import dev.rowtide.ffi.TokenReply
+import dev.rowtide.ffi.logWarning
 import dev.rowtide.ffi.setLog
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
@@ -81,3 +82,6 @@ internal fun logTo(level: LogLevel, sink: LogSink?) {
     }
     setLog(level.toFfi(), told)
 }
+
+/** Tells the log of a failure that has nobody else to hear of it. */
+internal fun logFailure(what: String, failure: Throwable) = logWarning("$what: ${failure.text()}")
