@@ -257,6 +257,69 @@ struct SyncTests {
         }
     }
 
+    @Test("a rebuild brings what the server has, and keeps what it does not have yet")
+    func rebuild() async throws {
+        try await Device(Server()).use { db in
+            try await db.attach("ada")
+            try await db.insertNotes(3)
+            try await db.sync()
+            try await db.execute("UPDATE notes SET title = 'mine' WHERE id = 'n1'")
+            #expect(try await db.rebuild().hydratedRows == 3)
+            #expect(try await db.notes().map(\.title) == ["0", "mine", "2"])
+            #expect(try await db.status().pendingRows == 1)
+            #expect(try await db.sync().pushedRows == 1)
+        }
+    }
+
+    @Test("a change that is given up makes room for what the server has")
+    func discard() async throws {
+        try await Device(Server()).use { db in
+            try await db.attach("ada")
+            try await db.insertNotes(1)
+            try await db.sync()
+            try await db.execute("UPDATE notes SET stars = 9e999")
+            #expect(try await db.sync().refusedRows == 1)
+            let refused = try #require(try await db.refusedRows().first)
+            #expect(try await db.discardRefused(refused))
+            #expect(try await db.discardRefused(refused) == false)
+            try await db.sync()
+            #expect(try await db.notes() == [Note(id: "n0", title: "0", stars: 0)])
+        }
+    }
+
+    @Test("the app's next version rebuilds a table, and what is written before and after is captured")
+    func migrate() async throws {
+        let server = try Server()
+        let device = try Device(server)
+        try await device.use { db in
+            try await db.attach("ada")
+            try await db.insertNotes(2)
+            try await db.sync()
+        }
+        var options = device.options
+        options.prepare = {
+            try await $0.migrate(
+                """
+                UPDATE notes SET title = 'note ' || title;
+                CREATE TABLE fresh (
+                    id TEXT PRIMARY KEY NOT NULL, title TEXT NOT NULL CHECK (title <> ''), stars INTEGER NOT NULL DEFAULT 0
+                );
+                INSERT INTO fresh SELECT id, title, stars FROM notes;
+                DROP TABLE notes;
+                ALTER TABLE fresh RENAME TO notes;
+                """)
+        }
+        let next = try await Rowtide.open(device.path, options: options)
+        try await next.execute("INSERT INTO notes (id, title) VALUES ('n2', 'new')")
+        #expect(try await next.sync().pushedRows == 3)
+        #expect(try await next.notes().map(\.title) == ["note 0", "note 1", "new"])
+        try await next.close()
+        try await Device(server).use { other in
+            try await other.attach("ada")
+            #expect(try await other.notes().map(\.title) == ["note 0", "note 1", "new"])
+        }
+    }
+
     @Test("a budget that is spent says what is left")
     func budget() async throws {
         try await Device(Server()).use { db in

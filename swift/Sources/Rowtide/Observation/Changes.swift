@@ -20,6 +20,8 @@ extension Rowtide {
     /// Tables whose rows changed, after the commit, whoever wrote: the app, a download, a rebuild, a detach. The first
     /// element names all of them; what changed between two iterations comes in one.
     ///
+    /// That a row was sent changes no row of a table: ``statusChanges`` tells of it.
+    ///
     /// It ends with ``close()``, or when the Swift task that iterates is cancelled.
     public func changes(of tables: [String]) -> Changes<Set<String>> {
         Changes(merging: { $0.union($1) }) { [client] sink in
@@ -29,6 +31,9 @@ extension Rowtide {
 
     /// Results of a query: at once, then after every commit that changed one of the tables, whoever wrote. A result that
     /// nobody took is left out, and the query does not run while nobody waits for it.
+    ///
+    /// That a row was sent is no such commit: a query that shows what is pending (`_rowtide_row_status`) has to run with
+    /// ``statusChanges`` too.
     ///
     /// ```swift
     /// for try await notes in db.observe(["notes"], { try await $0.query(Note.self, "SELECT * FROM notes") }) { … }

@@ -131,11 +131,12 @@ extension Rowtide {
 
         /// Changes the app's schema: runs statements in one transaction in which foreign keys are not enforced, so that a
         /// table can be rebuilt (created anew, filled, dropped and renamed). Foreign keys are checked before it is
-        /// committed, and capture goes on.
+        /// committed, and capture goes on. A change that is made while rows are copied into the new table is not captured:
+        /// update them in the old one first.
         ///
         /// - Returns: The number of changed rows.
-        /// - Throws: ``RowtideError/database(_:)`` with SQLite's text, or of rows that refer to nothing afterwards;
-        ///   nothing was changed then.
+        /// - Throws: ``RowtideError/database(_:)`` with SQLite's text; ``RowtideError/configuration(_:)`` where rows refer
+        ///   to nothing afterwards. Nothing was changed then.
         @discardableResult
         public func migrate(_ sql: String) async throws -> Int {
             try await bridged { Int(try await database.migrate(sql: sql)) }
