@@ -31,6 +31,7 @@ public fun main(arguments: Array<String>) {
         Times(query, 1.2),
         Times(SqlDelightDriver(query.database), 2.0),
         Times(AndroidxDriver.onRowtide(query.database, folder), 2.0),
+        Times(UniffiRecords(folder), null),
     )
     val all = peers + ours
     check(all.map { checksum(it.subject.read()) }.distinct().size == 1) { "the rows that were read differ" }

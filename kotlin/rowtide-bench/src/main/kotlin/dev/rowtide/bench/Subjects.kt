@@ -8,6 +8,8 @@ import app.cash.sqldelight.db.QueryResult
 import dev.rowtide.Rowtide
 import dev.rowtide.RowtideDatabase
 import dev.rowtide.androidx.RowtideSQLiteDriver
+import dev.rowtide.bench.records.RecordDatabase
+import dev.rowtide.bench.records.Value
 import dev.rowtide.sqldelight.RowtideSqlDriver
 import kotlinx.coroutines.runBlocking
 import java.nio.file.Path
@@ -130,6 +132,30 @@ internal class AndroidxDriver(
         fun bundled(folder: Path) =
             AndroidxDriver("androidx bundled", BundledSQLiteDriver(), folder.resolve("bundled.db"), fill = true)
     }
+}
+
+/** Rows as UniFFI's own records, each cell an object of its own: what `query` would be without packed bytes. */
+internal class UniffiRecords(
+    folder: Path,
+) : Subject {
+    override val name = "UniFFI records"
+    private val database = RecordDatabase.open(folder.resolve("records.db").toString()).apply {
+        execute(CREATE)
+        execute(FILL)
+    }
+
+    override fun read(): List<Note> = database.read(READ).map { (cells) ->
+        Note(
+            (cells[0] as Value.Text).value,
+            (cells[1] as Value.Text).value,
+            (cells[2] as Value.Integer).value,
+            (cells[3] as Value.Real).value,
+            (cells[4] as? Value.Text)?.value,
+            (cells[5] as? Value.Blob)?.value,
+        )
+    }
+
+    override fun close() = database.close()
 }
 
 internal class SqliteJdbc(
