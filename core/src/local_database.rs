@@ -96,7 +96,8 @@ impl LocalDatabase {
     /// Changes the app's schema: runs statements in one transaction in which foreign keys are not enforced, so that a
     /// table can be rebuilt (created anew, filled, dropped and renamed) without taking along what refers to it.
     /// Foreign keys are checked before it is committed, and the capture triggers of a table that was rebuilt under
-    /// its name are put back. Rows that the statements change are captured as any other local change.
+    /// its name are put back. Rows that the statements change are captured as any other local change; what changes while
+    /// rows are copied into a new table is not, so update them in the old one first.
     ///
     /// # Errors
     /// SQLite's, or rows that refer to nothing afterwards; nothing was changed then.
