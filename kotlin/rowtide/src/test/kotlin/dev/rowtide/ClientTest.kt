@@ -14,6 +14,7 @@ import org.junit.jupiter.api.io.TempDir
 import java.io.IOException
 import java.nio.file.Path
 import kotlin.io.path.exists
+import kotlin.time.Duration.Companion.seconds
 
 class ClientTest(@param:TempDir private val folder: Path) {
     private suspend fun open(name: String, url: String, more: ClientBuilder.() -> Unit = {}): RowtideClient =
@@ -217,6 +218,11 @@ class ClientTest(@param:TempDir private val folder: Path) {
             client.execute("INSERT INTO memos VALUES ('m1', 'captured')")
             assertEquals(1, client.status().pendingRows)
         }
+    }
+
+    @Test
+    fun `a wait that the server asks for is a duration of Java's too`() {
+        assertEquals(java.time.Duration.ofSeconds(3), RowtideJava.after(Outcome.RetryLater(3.seconds)))
     }
 
     @Test
