@@ -1,4 +1,4 @@
-//! What rows would cost as UniFFI's own records instead of packed bytes (docs/adr/0008): a library for `scripts/bench ffi`.
+//! What rows would cost as UniFFI's own records instead of packed bytes (docs/adr/0008): for `scripts/bench ffi`.
 
 use rowtide::{LocalDatabase, SqlValue};
 use std::sync::Arc;
