@@ -70,6 +70,8 @@ mutations! {
     MissingRowsKept = "missing-rows-kept",
     /// A snapshot makes local intent be forgotten.
     LocalIntentLostInRebuild = "local-intent-lost-in-rebuild",
+    /// Rows that a progressive download shows early are captured as the app's own.
+    EarlyRowsCaptured = "early-rows-captured",
     /// How far a download came is not kept.
     ProgressNotKept = "progress-not-kept",
     /// Detach does not ask whether rows are unsynced.

@@ -7,6 +7,7 @@ use super::{detach, dirty_rows, kept_columns, quote, row_state, rows, triggers};
 use crate::protocol::profile::WireGeneration;
 use crate::protocol::value::SqlValue;
 use crate::schema::{ManagedSchema, ManagedTable, TableId};
+use crate::simulation::{mutated, mutation::Mutation};
 use rusqlite::Transaction;
 
 /// Writes the staged rows of these keys that nothing stands against: no local intent, no row that is in the way, no
@@ -18,7 +19,9 @@ pub(crate) fn write(
     keys: &[(TableId, SqlValue)],
 ) -> Result<Vec<(TableId, SqlValue)>> {
     dirty_rows::coalesce(transaction)?;
-    transaction.execute_batch("UPDATE _rowtide_apply SET applying = 1")?;
+    if !mutated(Mutation::EarlyRowsCaptured) {
+        transaction.execute_batch("UPDATE _rowtide_apply SET applying = 1")?;
+    }
     let mut written = Vec::with_capacity(keys.len());
     for of_table in keys.chunk_by(|one, other| one.0 == other.0) {
         let Some(table) = of_table.first().and_then(|(id, _)| schema.by_id(*id)) else { continue };

@@ -83,6 +83,12 @@ pub(crate) fn kept(
     if seen.ahead {
         return Ok(());
     }
+    if after.download_for.is_some()
+        && before.marks == after.marks
+        && let Some(row) = after.intent.difference(&before.intent).next()
+    {
+        return Err(format!("{row} became a local change in a download, and the app wrote nothing"));
+    }
     overwritten(tables, before, after)?;
     let gone = before.intent.iter().filter(|row| !after.intent.contains(row) && !after.refused.contains(row));
     let user = after.user.as_deref().unwrap_or_default();
