@@ -4,10 +4,12 @@ use crate::case::Case;
 use crate::data;
 use crate::measure::{Meter, Usage, status_bytes};
 use rowtide::{Client, Hydrate, LoopOptions};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often opening is timed.
 const OPENINGS: usize = 21;
+/// After which a client without work has given back what it needed for some.
+const REST: Duration = Duration::from_secs(4);
 
 /// The same inserts with nothing of Rowtide in the database.
 pub(crate) async fn insert_plain(case: &Case) -> rowtide::Result<Usage> {
@@ -79,13 +81,12 @@ pub(crate) async fn open(case: &Case) -> Result<Usage, Box<dyn std::error::Error
     Ok(Usage { own: median(ours) - median(plain), ..meter.end() })
 }
 
-/// Bytes that a client adds to the process while it is attached, runs by itself, and has nothing to do: by `RssAnon` its own
-/// memory, by `VmRSS` with the pages of the program that were never needed before.
+/// Bytes that an attached client adds to the process while it runs by itself and has nothing to do, once it has rested: by
+/// `RssAnon` its own memory, by `VmRSS` with the pages of the program that were never needed before.
 pub(crate) async fn idle(case: &Case, counted: &str) -> rowtide::Result<Usage> {
     let meter = Meter::begin();
     let before = status_bytes(counted);
     let client = data::client(case, Hydrate::AtOnce).await?;
-    client.attach("bench").await?;
     client.start(LoopOptions::default());
     let mut changes = client.observe_status();
     loop {
@@ -94,6 +95,7 @@ pub(crate) async fn idle(case: &Case, counted: &str) -> rowtide::Result<Usage> {
             break;
         }
     }
+    tokio::time::sleep(REST).await;
     Ok(Usage { own: status_bytes(counted) - before, ..meter.end() })
 }
 

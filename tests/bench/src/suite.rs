@@ -208,6 +208,7 @@ impl Suite<'_> {
         world.run("push", "a", 0);
         let opened = world.run("open", "a", 0);
         self.rows.push(Row::at_most("open beyond SQLite's own", opened.own, "ms", 5.0));
+        world.run("attach", "idle", 0);
         let idle = world.run("idle", "idle", 0);
         self.rows.push(Row::at_most("an idle client, its own memory", idle.own / MIB, "MiB", 4.0));
         let resident = world.run("idle-resident", "idle", 0);
