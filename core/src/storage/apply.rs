@@ -156,8 +156,9 @@ impl<'a> Applier<'a> {
         }
         self.keep_side_effects()?;
         self.restore_stale()?;
-        if self.any_dirty {
-            // Intent that gave way to the server's rows goes up with no bundle that would settle it.
+        if self.any_dirty && !dirty_rows::any(self.transaction)? {
+            // Intent that gave way to the server's rows goes up with no bundle that would settle it. What is left of it does,
+            // and looking through it with each bundle would cost its number.
             commits::forget_settled(self.transaction)?;
         }
         base_images::sweep(self.transaction, self.schema)?;

@@ -98,8 +98,8 @@ pub(super) async fn by_reference(
     Ok(None)
 }
 
-/// A row of a sealed bundle, whose widest payload has `widest` bytes, that no snapshot may carry: it may be wider than it was sent, by defaults, triggers and the
-/// text of its types.
+/// A row of a sealed bundle, whose widest payload has `widest` bytes, that no snapshot may carry: it may be wider than it was
+/// sent, by defaults, triggers and the text of its types.
 pub(super) async fn by_size(
     tx: &Tx,
     tables: &Tables,
